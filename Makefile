@@ -1,0 +1,68 @@
+# Every command of the project. `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check --no-input
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up catalog venv test lint format lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+
+up: $(VENV)/.installed ## Run everything on this machine (make up ARGS="--port 9000")
+	@$(BIN)/coatcheck up $(ARGS)
+
+catalog: $(VENV)/.installed ## Build catalog.json from the tasks
+	@$(BIN)/coatcheck catalog $(ARGS)
+
+venv: $(VENV)/.installed-dev ## Make .venv with all that is needed to develop
+
+test: lint ## Run all that CI runs: lint, then the tests with their coverage (ARGS="-k name")
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n $(CORES) $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
+
+lint: $(VENV)/.installed-dev ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## Lay the code out anew
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/.installed-dev ## Renew the requirement files (ARGS="--upgrade")
+	$(LOCK) $(ARGS) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) requirements.in --constraint requirements-dev.txt --output-file requirements.txt
+	$(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
+	$(LOCK) worker_image/requirements.in --constraint requirements-dev.txt --output-file worker_image/requirements.txt
+
+clean: ## Remove what was made: .venv, caches, coverage (not the jobs in .coatcheck)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* coatcheck.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Coatcheck needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make up PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing what is needed into $(VENV) (only this once) ..." >&2
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) >&2 || { \
+		echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made requirements.txt pyproject.toml
+	@$(PIP) install --require-hashes --requirement requirements.txt >&2
+	@$(PIP) install --no-deps --no-build-isolation --editable . >&2
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	@$(PIP) install --require-hashes --requirement requirements-dev.txt >&2
+	@touch $@

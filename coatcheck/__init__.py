@@ -1,0 +1,11 @@
+"""Coatcheck: hands out tickets for slow work. What the functions and the workers share.
+
+A task's author needs only these names::
+
+    from coatcheck import progress, task
+"""
+
+from coatcheck.task import progress, task
+
+__all__ = ["progress", "task"]
+__version__ = "0.1.0.dev0"

@@ -1,0 +1,102 @@
+"""The catalogue: which tasks there are, as written to ``catalog.json`` when the tasks were imported.
+
+The functions know the tasks from this file alone and never import one, so a task may depend on
+gigabytes and the function package stays small.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coatcheck.errors import CatalogError, UnknownTaskError
+from coatcheck.settings import Settings
+
+FORMAT = 1
+"""Version of the file's format."""
+REBUILD = "build it again with 'coatcheck catalog'"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One task: its name (``module.function``), its options, and the JSON Schema of its arguments.
+
+    ``timeout``, ``retry_delays`` and ``result_ttl`` are in seconds; None: the settings decide.
+    """
+
+    name: str
+    title: str
+    description: str
+    schema: dict[str, Any]
+    result: dict[str, Any] = field(default_factory=dict)
+    queue: str | None = None
+    timeout: int | None = None
+    retries: int | None = None
+    retry_delays: tuple[int, ...] = ()
+    result_ttl: int | None = None
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All tasks, by name. ``version`` changes whenever anything in it does."""
+
+    tasks: tuple[TaskSpec, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {task.name: task for task in self.tasks})
+
+    @property
+    def version(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of the tasks."""
+        return hashlib.sha256(_tasks_json(self.tasks).encode()).hexdigest()[:12]
+
+    def get(self, name: str) -> TaskSpec:
+        """The task of that name. Raises UnknownTaskError."""
+        by_name: dict[str, TaskSpec] = self.__dict__["_by_name"]
+        try:
+            return by_name[name]
+        except KeyError:
+            raise UnknownTaskError(f"There is no task {name!r}. GET /tasks lists those that exist.") from None
+
+    def queues(self, settings: Settings) -> tuple[str, ...]:
+        """All queues: those of the settings, then those that only a task names."""
+        named = [task.queue for task in self.tasks if task.queue is not None]
+        return tuple(dict.fromkeys([*settings.queues, *named]))
+
+    def dumps(self) -> str:
+        """The file's text: the same tasks give the same bytes."""
+        tasks = json.loads(_tasks_json(self.tasks))
+        return json.dumps({"format": FORMAT, "version": self.version, "tasks": tasks}, indent=1) + "\n"
+
+    @classmethod
+    def load(cls, path: Path | str) -> Catalog:
+        """Read ``catalog.json``. Raises CatalogError."""
+        try:
+            return cls.loads(Path(path).read_text())
+        except OSError as error:
+            raise CatalogError(f"{path} can't be read ({error.strerror}); {REBUILD}") from error
+        except CatalogError as error:
+            raise CatalogError(f"{path} {error}") from error
+
+    @classmethod
+    def loads(cls, text: str) -> Catalog:
+        """Read the text of a catalogue. Raises CatalogError."""
+        try:
+            document = json.loads(text)
+            if document["format"] != FORMAT:
+                raise CatalogError(f"has format {document['format']}, this version reads {FORMAT}; {REBUILD}")
+            return cls(tuple(_task(entry) for entry in document["tasks"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CatalogError(f"is not a catalogue ({error}); {REBUILD}") from error
+
+
+def _tasks_json(tasks: Sequence[TaskSpec]) -> str:
+    return json.dumps([asdict(task) for task in tasks], separators=(",", ":"))
+
+
+def _task(entry: dict[str, Any]) -> TaskSpec:
+    return TaskSpec(**(entry | {"retry_delays": tuple(entry["retry_delays"])}))

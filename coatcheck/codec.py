@@ -1,0 +1,202 @@
+"""Between a job and the hash that RQ keeps of it. JSON only, in both directions."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from coatcheck.job import Job, JobError, JobStatus, Progress, Submission, format_time, parse_time
+
+ENTRY_POINT = "worker_image.runner.run"
+"""The one function that jobs name. Which task it runs travels as data, so that whoever can write to
+Redis can't choose a function: RQ imports any dotted path that stands in a job."""
+
+SUMMARY_FIELDS = (
+    "status",
+    "origin",
+    "description",
+    "created_at",
+    "enqueued_at",
+    "scheduled_for",
+    "started_at",
+    "ended_at",
+    "worker_name",
+    "attempt",
+    "interrupted",
+    "progress",
+    "error",
+    "stop_requested",
+)
+"""The fields of a job's hash that a list shows: all that stay small."""
+
+MAX_DATA = 64 * 1024 * 1024
+"""Most bytes that a job's data may decompress to."""
+
+
+class MalformedJobError(ValueError):
+    """A hash in Redis is no job of ours."""
+
+
+def dumps(value: Any) -> str:
+    """JSON as short as it gets. Raises ValueError for NaN and infinities, TypeError for other types."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def encode_submission(
+    submission: Submission, created_at: datetime, failure_ttl: int
+) -> dict[str, str | bytes]:
+    """The hash of a new job, in RQ's fields; status and times of its queue are the script's."""
+    call: list[Any] = [ENTRY_POINT, None, [submission.task, submission.arguments], {}]
+    fields: dict[str, str | bytes] = {
+        "created_at": format_time(created_at),
+        "origin": submission.queue,
+        "description": submission.task,
+        "data": zlib.compress(dumps(call).encode(), 1),
+        "timeout": str(submission.timeout),
+        "result_ttl": str(submission.result_ttl),
+        "failure_ttl": str(failure_ttl),
+    }
+    if submission.retries == 0:
+        fields["at_most_once"] = "1"
+    elif submission.retries:
+        fields["retries"] = fields["retries_left"] = str(submission.retries)
+        fields["retry_intervals"] = dumps(list(submission.retry_delays) or [0])
+    return fields
+
+
+def decode_call(data: bytes) -> tuple[str, dict[str, Any]]:
+    """The task and the arguments of a job's ``data``.
+
+    Raises MalformedJobError: not JSON, not the one function that jobs may name, or not its arguments.
+    """
+    try:
+        inflater = zlib.decompressobj()
+        text = inflater.decompress(data, MAX_DATA)
+        if inflater.unconsumed_tail:
+            raise MalformedJobError("the job's data is too large")
+        function, instance, args, kwargs = json.loads(text)
+        task, arguments = args
+    except (zlib.error, ValueError, TypeError, RecursionError) as error:
+        raise MalformedJobError("the job's data is not Coatcheck's JSON") from error
+    if function != ENTRY_POINT or instance is not None or kwargs != {}:
+        raise MalformedJobError("the job names a function that is not Coatcheck's")
+    if not isinstance(task, str) or not isinstance(arguments, dict):
+        raise MalformedJobError("the job's arguments are not a task's name and an object")
+    return task, arguments
+
+
+def decode_job(
+    job_id: str, fields: Mapping[bytes, bytes], record: Mapping[bytes, bytes] | None = None
+) -> Job:
+    """A job from its whole hash and the newest record of its results.
+
+    Raises MalformedJobError: the hash is not of a job that Coatcheck submitted.
+    """
+    data = fields.get(b"data")
+    if data is None:
+        raise MalformedJobError("the job has no data")
+    task, arguments = decode_call(data)
+    return _job(job_id, fields, record or {}, task, arguments)
+
+
+def decode_summary(job_id: str, values: list[bytes | None]) -> Job:
+    """A job without arguments, result and traceback, from the values of SUMMARY_FIELDS."""
+    fields = {
+        name.encode(): value for name, value in zip(SUMMARY_FIELDS, values, strict=True) if value is not None
+    }
+    return _job(job_id, fields, {}, _text(fields, "description"), {})
+
+
+def encode_result(text: str) -> str:
+    """A result's JSON as RQ keeps it in the stream of results."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def encode_traceback(text: str) -> str:
+    """A traceback as RQ keeps it in the stream of results."""
+    return base64.b64encode(zlib.compress(text.encode("utf-8", "replace"))).decode()
+
+
+def encode_error(error: JobError) -> str:
+    """The error as JSON for the job's hash; the traceback goes to the stream of results."""
+    return dumps({"type": error.type, "message": error.message})
+
+
+def _job(
+    job_id: str,
+    fields: Mapping[bytes, bytes],
+    record: Mapping[bytes, bytes],
+    task: str,
+    arguments: dict[str, Any],
+) -> Job:
+    try:
+        status = JobStatus(_text(fields, "status"))
+        return Job(
+            id=job_id,
+            task=task,
+            queue=_text(fields, "origin"),
+            status=status,
+            arguments=arguments,
+            created_at=_time(fields, "created_at") or datetime.fromtimestamp(0, UTC),
+            attempt=int(_text(fields, "attempt") or 0),
+            interrupted=int(_text(fields, "interrupted") or 0),
+            progress=_progress(fields),
+            result=_result(record) if status is JobStatus.FINISHED else None,
+            error=_error(fields, record) if status in (JobStatus.FAILED, JobStatus.STOPPED) else None,
+            enqueued_at=_time(fields, "enqueued_at"),
+            scheduled_for=_due(fields) if status is JobStatus.SCHEDULED else None,
+            started_at=_time(fields, "started_at"),
+            ended_at=_time(fields, "ended_at"),
+            worker=_text(fields, "worker_name") or None,
+            stop_requested=status is JobStatus.STARTED and fields.get(b"stop_requested") == b"1",
+        )
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        zlib.error,
+        binascii.Error,
+    ) as error:
+        raise MalformedJobError(f"the job's hash is damaged: {error}") from error
+
+
+def _text(fields: Mapping[bytes, bytes], name: str) -> str:
+    return fields.get(name.encode(), b"").decode()
+
+
+def _time(fields: Mapping[bytes, bytes], name: str) -> datetime | None:
+    text = _text(fields, name)
+    return parse_time(text) if text else None
+
+
+def _due(fields: Mapping[bytes, bytes]) -> datetime | None:
+    text = _text(fields, "scheduled_for")
+    return datetime.fromtimestamp(float(text), UTC) if text else None
+
+
+def _progress(fields: Mapping[bytes, bytes]) -> Progress | None:
+    text = fields.get(b"progress")
+    if not text:
+        return None
+    fraction, message = json.loads(text)
+    return Progress(float(fraction), str(message))
+
+
+def _result(record: Mapping[bytes, bytes]) -> Any:
+    value = record.get(b"return_value")
+    return json.loads(base64.b64decode(value)) if value else None
+
+
+def _error(fields: Mapping[bytes, bytes], record: Mapping[bytes, bytes]) -> JobError:
+    text = fields.get(b"error")
+    known = json.loads(text) if text else {}
+    packed = record.get(b"exc_string")
+    traceback = zlib.decompress(base64.b64decode(packed)).decode() if packed else None
+    return JobError(str(known.get("type", "Error")), str(known.get("message", "")), traceback)

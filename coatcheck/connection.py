@@ -1,0 +1,76 @@
+"""The connection to Redis: one client for each process, with short time-outs and bounded retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
+from redis.retry import Retry
+
+from coatcheck.errors import UnavailableError
+from coatcheck.settings import Settings
+
+CONNECT_TIMEOUT = 0.8
+"""Seconds to wait for a connection."""
+SOCKET_TIMEOUT = 1.2
+"""Seconds to wait for an answer. Twice this (one retry) stays below the 3 s within which the API answers."""
+RETRIES = 1
+"""How often a command is repeated after a broken connection; our writes may safely run twice."""
+
+AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
+"""What redis-py raises while Redis is unreachable, loading, failing over or full."""
+AWAY_REPLIES = ("CLUSTERDOWN", "MASTERDOWN", "MISCONF", "NOREPLICAS", "TRYAGAIN", "UNBLOCKED")
+"""Starts of error replies that mean the same, for which redis-py has no class."""
+
+
+def connect(settings: Settings, *, socket_timeout: float = SOCKET_TIMEOUT) -> redis.Redis:
+    """A client for the server of ``REDIS_URL``. Nothing is sent before its first command.
+
+    Takes ``socket_timeout`` in seconds; a worker that waits in blocking commands needs a longer one.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": socket_timeout,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), RETRIES),
+        "health_check_interval": 0,
+        # RESP2 without client names needs no handshake: the first command is the first round trip.
+        "protocol": 2,
+        "driver_info": None,
+    }
+    if not settings.redis_url.startswith("unix:"):
+        options["socket_connect_timeout"] = CONNECT_TIMEOUT
+        options["socket_keepalive"] = True
+    return redis.Redis.from_url(settings.redis_url, **options)
+
+
+@contextmanager
+def reaching_redis() -> Iterator[None]:
+    """Turns every error that means "Redis can't serve us now" into UnavailableError."""
+    try:
+        yield
+    except AWAY as error:
+        raise UnavailableError(f"Redis can't be used right now: {_reason(error)}") from error
+    except ResponseError as error:
+        if str(error).startswith(AWAY_REPLIES):
+            raise UnavailableError(f"Redis can't be used right now: {_reason(error)}") from error
+        raise
+
+
+def as_text(value: Any) -> str:
+    """A reply of Redis as text; what is no UTF-8 in it can't be ours, and is replaced."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _reason(error: Exception) -> str:
+    """The kind of error only: its text may hold the server's address."""
+    return type(error).__name__

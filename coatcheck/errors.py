@@ -1,0 +1,186 @@
+"""Everything that Coatcheck raises on purpose, one tree.
+
+    CoatcheckError
+    ├── SettingsError             a setting is missing or invalid
+    ├── CatalogError              a task or catalog.json is invalid
+    └── ProblemError              has an HTTP status; the API turns it into RFC 9457
+        ├── InvalidRequestError       400
+        ├── InvalidJSONError          400
+        ├── UnknownTaskError          404
+        ├── UnknownJobError           404
+        ├── NotFoundError             404
+        ├── MethodNotAllowedError     405
+        ├── ConflictError             409
+        ├── PayloadTooLargeError      413
+        ├── UnsupportedMediaTypeError 415
+        ├── InvalidArgumentsError     422
+        ├── IdempotencyMismatchError  422
+        ├── InternalError             500
+        └── UnavailableError          503
+
+A ``ProblemError`` carries all that an answer needs, so that HTTP is made of it in one place
+(``functions/chalicelib/problems.py``). Each ``slug`` is documented in ``docs/problems.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class CoatcheckError(Exception):
+    """Root of every error that Coatcheck raises on purpose."""
+
+
+class SettingsError(CoatcheckError):
+    """A setting is missing or invalid; the message names it, its value and what would be right."""
+
+
+class CatalogError(CoatcheckError):
+    """A task can't be offered, or ``catalog.json`` can't be read; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with a request.
+
+    ``pointer`` is a JSON Pointer (RFC 6901) into the request's body, or, for what does not come
+    from the body, the name of the query parameter or header (``?delay``, ``Idempotency-Key``).
+    """
+
+    pointer: str
+    detail: str
+
+
+class ProblemError(CoatcheckError):
+    """An error with an HTTP answer: ``application/problem+json`` of RFC 9457."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def type_uri(cls) -> str:
+        """The problem's ``type``: a URN, since an API has no address of its own before it is deployed."""
+        return f"urn:coatcheck:problem:{cls.slug}"
+
+
+class InvalidRequestError(ProblemError):
+    """A query parameter, header or option is malformed."""
+
+    status = 400
+    slug = "invalid-request"
+    title = "A parameter of the request is invalid"
+
+
+class InvalidJSONError(ProblemError):
+    """The body is not JSON, or not a JSON object."""
+
+    status = 400
+    slug = "invalid-json"
+    title = "The body is not valid JSON"
+
+
+class UnknownTaskError(ProblemError):
+    """The catalogue has no task of that name."""
+
+    status = 404
+    slug = "unknown-task"
+    title = "There is no such task"
+
+
+class UnknownJobError(ProblemError):
+    """No job has that id: never submitted, or its time to live is over."""
+
+    status = 404
+    slug = "unknown-job"
+    title = "There is no such job"
+
+
+class NotFoundError(ProblemError):
+    """No route has that path."""
+
+    status = 404
+    slug = "not-found"
+    title = "There is nothing at this path"
+
+
+class MethodNotAllowedError(ProblemError):
+    """The path exists, but not for that method."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "The path does not take this method"
+
+
+class ConflictError(ProblemError):
+    """The job is not in a state that allows the operation."""
+
+    status = 409
+    slug = "conflict"
+    title = "The job's status does not allow this"
+
+
+class PayloadTooLargeError(ProblemError):
+    """The body is larger than ``COATCHECK_MAX_BODY`` bytes."""
+
+    status = 413
+    slug = "payload-too-large"
+    title = "The body is too large"
+
+
+class UnsupportedMediaTypeError(ProblemError):
+    """The body's content type is neither JSON nor (where allowed) a form."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "The body's content type is not supported"
+
+
+class InvalidArgumentsError(ProblemError):
+    """The arguments do not fit the task's JSON Schema; ``errors`` names each wrong field."""
+
+    status = 422
+    slug = "invalid-arguments"
+    title = "The arguments do not fit the task"
+
+
+class IdempotencyMismatchError(ProblemError):
+    """An idempotency key was used again for another request."""
+
+    status = 422
+    slug = "idempotency-mismatch"
+    title = "The idempotency key belongs to another request"
+
+
+class InternalError(ProblemError):
+    """A defect of ours; the log has the traceback."""
+
+
+class UnavailableError(ProblemError):
+    """Redis can't be reached or can't take writes; try again after ``Retry-After``."""
+
+    status = 503
+    slug = "unavailable"
+    title = "The queue can't be reached"
+
+    def __init__(self, detail: str, *, retry_after: int = 2) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+def problem_classes() -> tuple[type[ProblemError], ...]:
+    """Every problem that the API can answer, for the documentation and its test."""
+    return tuple(sorted(ProblemError.__subclasses__(), key=lambda cls: (cls.status, cls.slug)))

@@ -1,0 +1,145 @@
+"""What a job is: its statuses, its document, and the id that it is known by."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class JobStatus(StrEnum):
+    """The status of a job, in RQ's own words."""
+
+    QUEUED = "queued"
+    SCHEDULED = "scheduled"
+    DEFERRED = "deferred"
+    STARTED = "started"
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    CANCELED = "canceled"
+
+
+WAITING_STATUSES = frozenset({JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
+"""Not begun: can be canceled."""
+ENDED_STATUSES = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
+"""Over: nothing changes any more, unless a client asks to retry."""
+RETRYABLE_STATUSES = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
+"""Ended without a result: can be run again."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, which sorts like the numbers
+_TIME_CHARS = 10
+_RANDOM_CHARS = 26
+JOB_ID = re.compile(rf"[{_ALPHABET}]{{{_TIME_CHARS + _RANDOM_CHARS}}}")
+
+
+def new_job_id(now: float | None = None) -> str:
+    """A new job id: 36 characters that sort by creation time, 130 of their bits random.
+
+    Like a ULID (same alphabet, milliseconds first), but with more randomness, since whoever knows
+    an id can read the job.
+    """
+    milliseconds = int((time.time() if now is None else now) * 1000)
+    return _base32(milliseconds, _TIME_CHARS) + _base32(secrets.randbits(5 * _RANDOM_CHARS), _RANDOM_CHARS)
+
+
+def is_job_id(text: str) -> bool:
+    """Whether the text could be a job's id. Nothing else is ever made part of a Redis key."""
+    return JOB_ID.fullmatch(text) is not None
+
+
+def submitted_at_ms(job_id: str) -> int:
+    """When a job's id was made, in milliseconds since 1970. Takes a valid id."""
+    milliseconds = 0
+    for character in job_id[:_TIME_CHARS]:
+        milliseconds = milliseconds << 5 | _ALPHABET.index(character)
+    return milliseconds
+
+
+def _base32(number: int, length: int) -> str:
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running job is: ``fraction`` from 0 to 1, and what it does now."""
+
+    fraction: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed: the exception's class name, its text, and the traceback if there is one."""
+
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as read from Redis in one round trip. Times are in UTC."""
+
+    id: str
+    task: str
+    queue: str
+    status: JobStatus
+    arguments: dict[str, Any]
+    created_at: datetime
+    attempt: int = 0
+    interrupted: int = 0
+    progress: Progress | None = None
+    result: Any = None
+    error: JobError | None = None
+    enqueued_at: datetime | None = None
+    scheduled_for: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    worker: str | None = None
+    stop_requested: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is over."""
+        return self.status in ENDED_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One job to be submitted: a task's name, checked arguments, and the options.
+
+    ``timeout``, ``result_ttl`` and ``retry_delays`` are in seconds. ``retries`` None: an error fails
+    the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
+    happens. ``at``: not before that time.
+    """
+
+    task: str
+    arguments: dict[str, Any]
+    queue: str
+    timeout: int
+    result_ttl: int
+    retries: int | None = None
+    retry_delays: tuple[int, ...] = ()
+    at: datetime | None = None
+    id: str = field(default_factory=new_job_id)
+
+
+def utcnow() -> datetime:
+    """The time now, with its zone."""
+    return datetime.now(UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """RQ's format of a time, which is RFC 3339 too: ``2026-11-25T10:00:00.000000Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Read a time that RQ or we wrote. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,72 @@
+"""The names of all keys in Redis: RQ's own, and the few that Coatcheck adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Builds key names below one prefix (``Settings.prefix``, the ``RQ_KEY_PREFIX`` of RQ)."""
+
+    prefix: str
+
+    # RQ's data model (rq 3: rq/job.py, queue.py, registry.py, results.py, executions.py)
+
+    @property
+    def queues(self) -> str:
+        """Set of the keys of all queues."""
+        return f"{self.prefix}:queues"
+
+    def queue(self, name: str) -> str:
+        """List of waiting job ids; workers take from its left."""
+        return f"{self.prefix}:queue:{name}"
+
+    def intermediate(self, name: str) -> str:
+        """List of job ids that a worker took and has not begun yet."""
+        return f"{self.prefix}:queue:{name}:intermediate"
+
+    def job(self, job_id: str) -> str:
+        """Hash of one job."""
+        return f"{self.prefix}:job:{job_id}"
+
+    def results(self, job_id: str) -> str:
+        """Stream of a job's results, a record for each run that ended."""
+        return f"{self.prefix}:results:{job_id}"
+
+    def registry(self, kind: str, queue: str) -> str:
+        """Sorted set of a queue's jobs in one state: wip, finished, failed, canceled, scheduled, deferred."""
+        return f"{self.prefix}:{kind}:{queue}"
+
+    @property
+    def workers(self) -> str:
+        """Set of the keys of all workers."""
+        return f"{self.prefix}:workers"
+
+    def workers_of(self, queue: str) -> str:
+        """Set of the keys of the workers that serve a queue."""
+        return f"{self.prefix}:workers:{queue}"
+
+    def worker(self, name: str) -> str:
+        """Hash of one worker, which expires when its heartbeats end."""
+        return f"{self.prefix}:worker:{name}"
+
+    # Coatcheck's own
+
+    @property
+    def index(self) -> str:
+        """Sorted set of all job ids by the time of their submission, in milliseconds."""
+        return f"{self.prefix}:index"
+
+    @property
+    def leases(self) -> str:
+        """Sorted set of ``job:execution``, by the second at which the worker counts as lost."""
+        return f"{self.prefix}:leases"
+
+    def log(self, job_id: str) -> str:
+        """Stream of what a job's task printed."""
+        return f"{self.prefix}:log:{job_id}"
+
+    def idempotency(self, digest: str) -> str:
+        """Hash of what an idempotency key was used for."""
+        return f"{self.prefix}:idempotency:{digest}"

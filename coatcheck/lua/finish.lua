@@ -1,0 +1,49 @@
+-- The end of a run. KEYS: job, leases, results.
+-- ARGV: prefix, id, execution, queue, worker, outcome, base64 of the result's JSON ('' = null),
+-- base64 of the traceback, the error as JSON, seconds until a retry.
+-- Outcomes: 'finished', 'failed' (retried while retries are left), 'stopped', 'interrupted' (the worker
+-- stops: back to the head of the queue, no attempt used up).
+-- Returns the job's new status, or 'lost' when the lease is gone: then nothing is written.
+local id, execution, queue, worker, outcome = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local member = id .. ':' .. execution
+if not redis.call('ZSCORE', KEYS[2], member) then return 'lost' end
+
+local job = redis.call('HMGET', KEYS[1], 'result_ttl', 'failure_ttl', 'retries_left')
+local began = redis.call('HGET', key('execution', member), 'created_at')
+release(id, execution, queue, worker)
+
+if outcome == 'interrupted' then
+  redis.call('HINCRBY', KEYS[1], 'interrupted', 1)
+  redis.call('HINCRBY', KEYS[1], 'attempt', -1)
+  redis.call('HSET', KEYS[1], 'started_at', '')
+  enqueue(id, queue, true)
+  return 'queued'
+end
+
+local counter = outcome == 'finished' and 'successful_job_count' or 'failed_job_count'
+redis.call('HINCRBY', key('worker', worker), counter, 1)
+redis.call('HINCRBYFLOAT', key('worker', worker), 'total_working_time', now - tonumber(default(began, now)))
+
+if outcome == 'failed' and tonumber(default(job[3], '0')) > 0 then
+  redis.call('HINCRBY', KEYS[1], 'retries_left', -1)
+  redis.call('HSET', KEYS[1], 'error', ARGV[9])
+  local delay = tonumber(ARGV[10])
+  if delay > 0 then
+    schedule(id, queue, now + delay)
+    return 'scheduled'
+  end
+  enqueue(id, queue, false)
+  return 'queued'
+end
+
+local record = {'worker_name', worker, 'execution_id', execution,
+  'execution_started_at', default(began, now), 'execution_ended_at', string.format('%.6f', now)}
+if outcome == 'finished' then
+  redis.call('XADD', KEYS[3], 'MAXLEN', 10, '*', 'type', '1', 'return_value', ARGV[7], unpack(record))
+  finish(id, queue, 'finished', 'finished', tonumber(default(job[1], '86400')))
+else
+  redis.call('HSET', KEYS[1], 'error', ARGV[9])
+  redis.call('XADD', KEYS[3], 'MAXLEN', 10, '*', 'type', '2', 'exc_string', ARGV[8], unpack(record))
+  finish(id, queue, outcome, 'failed', tonumber(default(job[2], '604800')))
+end
+return outcome

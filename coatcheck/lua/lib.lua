@@ -1,0 +1,67 @@
+-- Shared by the scripts below this folder: put in front of each of them.
+-- Every script takes the key prefix as ARGV[1] and Redis' own clock, so that workers and functions
+-- whose clocks differ agree on what is due. All keys share the prefix's hash tag, so one slot.
+local prefix = ARGV[1]
+
+local function key(kind, name) return prefix .. ':' .. kind .. ':' .. name end
+
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+-- RFC 3339 in UTC, as RQ writes it. Days to a date: H. Hinnant, "chrono-Compatible Low-Level Date
+-- Algorithms", civil_from_days.
+local function iso()
+  local seconds = tonumber(clock[1])
+  local days = math.floor(seconds / 86400)
+  local rest = seconds - days * 86400
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, day,
+    math.floor(rest / 3600), math.floor(rest % 3600 / 60), rest % 60, tonumber(clock[2]))
+end
+
+local function default(value, fallback)
+  if value and value ~= '' then return value end
+  return fallback
+end
+
+-- Put a job on its queue's end, or with `front` at its head.
+local function enqueue(id, queue, front)
+  redis.call('HSET', key('job', id), 'status', 'queued', 'enqueued_at', iso())
+  redis.call('SADD', prefix .. ':queues', key('queue', queue))
+  redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
+end
+
+-- Put a job on its queue's schedule, for `at` in seconds since 1970.
+local function schedule(id, queue, at)
+  redis.call('HSET', key('job', id), 'status', 'scheduled', 'scheduled_for', string.format('%.6f', at))
+  redis.call('SADD', prefix .. ':queues', key('queue', queue))
+  redis.call('ZADD', key('scheduled', queue), string.format('%.6f', at), id)
+end
+
+-- Forget that a worker runs a job. Returns whether the execution still held its lease.
+local function release(id, execution, queue, worker)
+  local member = id .. ':' .. execution
+  local held = redis.call('ZREM', prefix .. ':leases', member)
+  redis.call('ZREM', key('wip', queue), member)
+  redis.call('DEL', key('execution', member))
+  redis.call('ZREM', key('executions', id), execution)
+  redis.call('SREM', key('worker', worker) .. ':executions', member)
+  return held == 1
+end
+
+-- End a job: its status, its registry, and the time to live of all that belongs to it.
+local function finish(id, queue, status, registry, ttl)
+  redis.call('HSET', key('job', id), 'status', status, 'ended_at', iso())
+  redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
+  redis.call('EXPIRE', key('job', id), ttl)
+  redis.call('EXPIRE', key('results', id), ttl)
+  redis.call('EXPIRE', key('log', id), ttl)
+end

@@ -1,0 +1,22 @@
+-- A worker shows that it still runs a job, and hands on what the task reported since.
+-- KEYS: job, leases, log. ARGV: prefix, id, execution, seconds of the lease, progress ('' = unchanged),
+-- printed text ('' = none), '1' if the log is cut here.
+-- Returns 'lost' when the lease is gone (the worker must drop the job), 'stop' when a client asked for
+-- it, else 'ok'.
+local id, execution, lease = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local member = id .. ':' .. execution
+if not redis.call('ZSCORE', KEYS[2], member) then return 'lost' end
+
+redis.call('ZADD', KEYS[2], string.format('%.6f', now + lease), member)
+redis.call('HSET', KEYS[1], 'last_heartbeat', iso())
+redis.call('HSET', key('execution', member), 'last_heartbeat', string.format('%.6f', now))
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'progress', ARGV[5]) end
+if ARGV[6] ~= '' or ARGV[7] == '1' then
+  if ARGV[7] == '1' then
+    redis.call('XADD', KEYS[3], '*', 't', ARGV[6], 'cut', '1')
+  else
+    redis.call('XADD', KEYS[3], '*', 't', ARGV[6])
+  end
+end
+if redis.call('HGET', KEYS[1], 'stop_requested') == '1' then return 'stop' end
+return 'ok'

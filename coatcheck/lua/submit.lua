@@ -1,0 +1,33 @@
+-- Submit jobs, all or none. KEYS: index, idempotency record.
+-- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, then for each job:
+-- id, milliseconds of creation, queue, due second ('' = now), number of hash fields, fields and values.
+-- Returns {'new', time}, {'known', ids} or {'mismatch'}.
+local fingerprint = ARGV[2]
+if fingerprint ~= '' then
+  local known = redis.call('HMGET', KEYS[2], 'fingerprint', 'jobs', 'first')
+  if known[1] and redis.call('EXISTS', key('job', known[3])) == 1 then
+    if known[1] ~= fingerprint then return {'mismatch'} end
+    return {'known', known[2]}
+  end
+end
+
+local ids = {}
+local i = 4
+while i <= #ARGV do
+  local id, created, queue, due = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local last = i + 4 + 2 * tonumber(ARGV[i + 4])
+  -- The id is there already when the client repeats a call whose answer was lost.
+  if redis.call('EXISTS', key('job', id)) == 0 then
+    if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
+    redis.call('HSET', key('job', id), unpack(ARGV, i + 5, last))
+    redis.call('ZADD', KEYS[1], created, id)
+  end
+  ids[#ids + 1] = id
+  i = last + 1
+end
+
+if fingerprint ~= '' then
+  redis.call('HSET', KEYS[2], 'fingerprint', fingerprint, 'jobs', table.concat(ids, ','), 'first', ids[1])
+  redis.call('EXPIRE', KEYS[2], ARGV[3])
+end
+return {'new', iso()}

@@ -1,0 +1,41 @@
+-- Deal with jobs whose worker shows no sign of life. KEYS: leases.
+-- ARGV: prefix, how often a job may lose its worker, base64 of the record's text for a lost worker and
+-- for a job that loses each one, the two errors as JSON, how many jobs at most.
+-- Returns a flat list of id, what became of it.
+local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now), 'LIMIT', 0, ARGV[7])
+local done = {}
+for _, member in ipairs(found) do
+  local id, execution = string.match(member, '^([^:]*):(.*)$')
+  local job_key = key('job', id or '')
+  local job = redis.call('HMGET', job_key, 'status', 'origin', 'execution', 'worker_name', 'at_most_once', 'failure_ttl')
+  if not id or not job[1] or not job[2] then
+    redis.call('ZREM', KEYS[1], member)
+  else
+    local queue = job[2]
+    release(id, execution, queue, default(job[4], ''))
+    if job[1] == 'started' and job[3] == execution then
+      local lost = redis.call('HINCRBY', job_key, 'interrupted', 1)
+      local outcome = 'queued'
+      local once, poisonous = job[5] == '1', lost >= tonumber(ARGV[2])
+      if redis.call('HGET', job_key, 'stop_requested') == '1' then
+        outcome = 'stopped'
+      elseif once or poisonous then
+        outcome = 'failed'
+      end
+      if outcome == 'queued' then
+        redis.call('HSET', job_key, 'started_at', '')
+        enqueue(id, queue, true)
+      else
+        local text, err = ARGV[3], ARGV[5]
+        if poisonous and not once then text, err = ARGV[4], ARGV[6] end
+        redis.call('HSET', job_key, 'error', err)
+        redis.call('XADD', key('results', id), 'MAXLEN', 10, '*', 'type', '2', 'exc_string', text,
+          'worker_name', default(job[4], ''))
+        finish(id, queue, outcome, 'failed', tonumber(default(job[6], '604800')))
+      end
+      done[#done + 1] = id
+      done[#done + 1] = outcome
+    end
+  end
+end
+return done

@@ -1,0 +1,222 @@
+"""Checks a task's arguments against its JSON Schema, before anything is queued.
+
+The worker checks them again with the task's own types. This check is here so that a client learns at
+once, and of every wrong field, without the functions importing a task.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from coatcheck.catalog import TaskSpec
+from coatcheck.errors import FieldError, InvalidArgumentsError
+
+DIALECT = "http://json-schema.org/draft-07/schema#"
+"""What the validator compiles. Of 2020-12, as pydantic writes it, only ``prefixItems`` differs."""
+
+FORMATS = {
+    "uuid": r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z",
+}
+
+
+def validate(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") -> None:
+    """Check arguments for a task.
+
+    Takes the JSON Pointer of the arguments in the request's body, put before that of each wrong field.
+
+    Raises InvalidArgumentsError: names every wrong field.
+    """
+    errors = field_errors(spec, arguments, pointer)
+    if errors:
+        raise InvalidArgumentsError(
+            f"{len(errors)} field{'s' if len(errors) > 1 else ''} of the arguments of {spec.name} "
+            f"{'are' if len(errors) > 1 else 'is'} wrong.",
+            errors=errors,
+        )
+
+
+def field_errors(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") -> list[FieldError]:
+    """Everything that is wrong with the arguments, an entry for each field; empty when they fit."""
+    import fastjsonschema  # imported by the first submission only: a status look-up never pays for it
+
+    check = _validator(json.dumps(spec.schema))
+    try:
+        check(arguments)
+    except fastjsonschema.JsonSchemaValuesException as error:
+        found = [item for failure in error.errors for item in _field_errors(arguments, failure)]
+    except fastjsonschema.JsonSchemaValueException as error:
+        found = _field_errors(arguments, error)
+    except RecursionError:
+        found = [([], "is nested too deeply")]
+    else:
+        return []
+    unique = dict.fromkeys((pointer + _pointer(path), detail) for path, detail in found)
+    return [FieldError(where, detail) for where, detail in unique]
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> Callable[[Mapping[str, Any]], Any]:
+    import fastjsonschema
+
+    definition = _draft7(json.loads(schema))
+    compiled: Callable[[Mapping[str, Any]], Any] = fastjsonschema.compile(
+        {"$schema": DIALECT, **definition}, formats=FORMATS, use_default=False, fast_fail=False
+    )
+    return compiled
+
+
+def _draft7(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_draft7(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    converted = {name: _draft7(value) for name, value in schema.items()}
+    if isinstance(converted.get("prefixItems"), list):
+        if "items" in converted:
+            converted["additionalItems"] = converted.pop("items")
+        converted["items"] = converted.pop("prefixItems")
+    return converted
+
+
+def _field_errors(arguments: Any, failure: Any) -> list[tuple[list[str | int], str]]:
+    """What one failure of the validator means: a path and a text for each field that it names."""
+    path, value = _locate(arguments, str(failure.name or ""))
+    definition = failure.definition if isinstance(failure.definition, dict) else {}
+    if failure.rule == "required" and isinstance(value, dict):
+        missing = [name for name in definition.get("required", ()) if name not in value]
+        return [([*path, name], "is required") for name in missing]
+    if failure.rule == "additionalProperties" and isinstance(value, dict):
+        patterns = [re.compile(pattern) for pattern in definition.get("patternProperties", ())]
+        unknown = [
+            name
+            for name in value
+            if name not in definition.get("properties", {}) and not any(p.search(name) for p in patterns)
+        ]
+        return [([*path, name], "is not known") for name in unknown]
+    return [(path, _detail(failure, definition))]
+
+
+def _locate(data: Any, name: str) -> tuple[list[str | int], Any]:
+    """The path to a value, from the validator's name of it (``data.stops[0].city``).
+
+    Follows the data itself, since keys may contain dots and brackets too.
+    """
+    rest = name.removeprefix("data")
+    path: list[str | int] = []
+    while rest:
+        if isinstance(data, list):
+            match = re.match(r"\[(\d+)\]", rest)
+            if not match or int(match[1]) >= len(data):
+                break
+            step: str | int = int(match[1])
+            rest = rest[match.end() :]
+        elif isinstance(data, dict):
+            keys = [key for key in data if rest == f".{key}" or rest.startswith((f".{key}.", f".{key}["))]
+            if not keys:
+                break
+            step = max(keys, key=len)
+            rest = rest[len(str(step)) + 1 :]
+        else:
+            break
+        data = data[step]
+        path.append(step)
+    return path, data
+
+
+def _detail(failure: Any, definition: Mapping[str, Any]) -> str:
+    rule, expected = failure.rule, definition.get(failure.rule)
+    if rule == "enum" and isinstance(expected, list):
+        return "must be one of " + ", ".join(json.dumps(choice, ensure_ascii=False) for choice in expected)
+    if rule in ("anyOf", "oneOf") and isinstance(expected, list):
+        return "must be " + " or ".join(_alternatives(expected))
+    if rule == "type":
+        return "must be " + " or ".join(_alternatives([definition]))
+    # The validator's texts start with the value's name, which the pointer tells better.
+    return str(failure.message).removeprefix(str(failure.name)).strip()
+
+
+def _alternatives(schemas: Iterable[Any]) -> list[str]:
+    names: list[str] = []
+    for schema in schemas:
+        if not isinstance(schema, dict):
+            continue
+        kind = schema.get("format") or schema.get("type") or schema.get("title")
+        if kind is None and "$ref" in schema:
+            kind = str(schema["$ref"]).rpartition("/")[2]
+        names += kind if isinstance(kind, list) else [str(kind or "something else")]
+    return list(dict.fromkeys(names))
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    """RFC 6901: ~ is written ~0, / is written ~1."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def coerce_form(spec: TaskSpec, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Arguments from the fields of an HTML form, which are all text, by the types of the schema.
+
+    A repeated field, or a field whose schema is an array, becomes a list. Objects are read as JSON. An
+    empty field that may be null or left out is left out. What can't be converted stays text, for
+    ``validate`` to refuse.
+    """
+    properties = spec.schema.get("properties", {})
+    definitions = spec.schema.get("$defs", {})
+    required = spec.schema.get("required", ())
+    values: dict[str, list[str]] = {}
+    for name, text in pairs:
+        values.setdefault(name, []).append(text)
+    arguments: dict[str, Any] = {}
+    for name, texts in values.items():
+        schema = properties.get(name, {})
+        kinds = _kinds(schema, definitions)
+        if texts == [""] and "string" not in kinds and ("null" in kinds or name not in required):
+            continue
+        if "array" in kinds and not (len(texts) == 1 and texts[0].lstrip().startswith("[")):
+            items = _kinds(_resolved(schema, definitions).get("items", {}), definitions)
+            arguments[name] = [_coerced(text, items) for text in texts if text != ""]
+        elif len(texts) == 1:
+            arguments[name] = _coerced(texts[0], kinds)
+        else:
+            arguments[name] = [_coerced(text, kinds) for text in texts]
+    return arguments
+
+
+def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    for option in schema.get("anyOf", ()):
+        if option.get("type") == "array":
+            return _resolved(option, definitions)
+    if "$ref" in schema:
+        return _resolved(definitions.get(str(schema["$ref"]).rpartition("/")[2], {}), definitions)
+    return schema
+
+
+def _kinds(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> set[str]:
+    """The JSON types that a schema allows."""
+    if "$ref" in schema:
+        return _kinds(definitions.get(str(schema["$ref"]).rpartition("/")[2], {}), definitions)
+    kinds: set[str] = set()
+    for option in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
+        kinds |= _kinds(option, definitions)
+    kind = schema.get("type", ())
+    return kinds | ({kind} if isinstance(kind, str) else set(kind))
+
+
+def _coerced(text: str, kinds: set[str]) -> Any:
+    if "boolean" in kinds and text.lower() in ("true", "on", "yes", "1", "false", "off", "no", "0"):
+        return text.lower() in ("true", "on", "yes", "1")
+    for kind, convert in (("integer", int), ("number", float)):
+        if kind in kinds:
+            try:
+                return convert(text)
+            except ValueError:
+                continue
+    if kinds & {"object", "array"}:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text

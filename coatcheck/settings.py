@@ -1,0 +1,244 @@
+"""All settings, read from the environment in one place and checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from coatcheck.errors import SettingsError
+
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""What a queue or a namespace may be called: it becomes part of Redis keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One environment variable: its name, how it is parsed, its default and what it means."""
+
+    field: str
+    variable: str
+    parse: Callable[[str], Any]
+    default: Any
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The checked settings of one process. Sizes are bytes, times are seconds."""
+
+    redis_url: str
+    namespace: str
+    queues: tuple[str, ...]
+    catalog: str
+    max_body: int
+    max_result: int
+    max_log: int
+    max_batch: int
+    default_timeout: int
+    max_timeout: int
+    result_ttl: int
+    failure_ttl: int
+    idempotency_ttl: int
+    tasks: str
+    worker_processes: int
+    worker_lease: int
+    worker_stop_timeout: int
+    worker_jobs_per_process: int
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of all keys, as RQ takes it from ``RQ_KEY_PREFIX``.
+
+        The braces make it a hash tag (Redis Cluster specification): all keys share one slot, so
+        that transactions over several keys work on a cluster too.
+        """
+        return "{" + self.namespace + "}"
+
+
+def _redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in REDIS_SCHEMES:
+        raise ValueError("a URL that starts with redis://, rediss:// or unix://")
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ValueError("a URL with the socket's path, such as unix:///run/redis.sock")
+    elif not parts.hostname:
+        raise ValueError("a URL with a host, such as redis://localhost:6379/0")
+    return text
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError("up to 64 letters, digits, '_', '-' or '.', the first a letter or digit")
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names:
+        raise ValueError("at least one name; several are separated by commas")
+    return tuple(dict.fromkeys(_name(name) for name in names))
+
+
+def _package(text: str) -> str:
+    if not all(part.isidentifier() for part in text.split(".")):
+        raise ValueError("the dotted name of a Python package, such as worker_image.tasks")
+    return text
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+MIB = 1024 * 1024
+DAY = 24 * 3600
+YEAR = 365 * DAY
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("redis_url", "REDIS_URL", _redis_url, None, "The Redis or Valkey server that holds the jobs."),
+    Setting("namespace", "COATCHECK_NAMESPACE", _name, "coatcheck", "Prefix of every key in Redis."),
+    Setting(
+        "queues",
+        "COATCHECK_QUEUES",
+        _names,
+        ("default",),
+        "Queues, separated by commas; the first is the default.",
+    ),
+    Setting(
+        "catalog",
+        "COATCHECK_CATALOG",
+        str,
+        "",
+        "Path of catalog.json; empty: the one in the function package.",
+    ),
+    Setting(
+        "max_body", "COATCHECK_MAX_BODY", _integer(1024, 10 * MIB), MIB, "Largest request body, in bytes."
+    ),
+    Setting(
+        "max_result",
+        "COATCHECK_MAX_RESULT",
+        _integer(1024, 64 * MIB),
+        MIB,
+        "Largest result as JSON, in bytes.",
+    ),
+    Setting("max_log", "COATCHECK_MAX_LOG", _integer(1024, 64 * MIB), MIB, "Largest log of a job, in bytes."),
+    Setting("max_batch", "COATCHECK_MAX_BATCH", _integer(1, 10_000), 1000, "Most jobs in one POST /jobs."),
+    Setting(
+        "default_timeout",
+        "COATCHECK_DEFAULT_TIMEOUT",
+        _integer(1, DAY),
+        1800,
+        "Time-out of a job, in seconds.",
+    ),
+    Setting(
+        "max_timeout",
+        "COATCHECK_MAX_TIMEOUT",
+        _integer(1, 7 * DAY),
+        DAY,
+        "Longest time-out to ask for, in seconds.",
+    ),
+    Setting(
+        "result_ttl",
+        "COATCHECK_RESULT_TTL",
+        _integer(1, YEAR),
+        DAY,
+        "How long a finished job is kept, in seconds.",
+    ),
+    Setting(
+        "failure_ttl",
+        "COATCHECK_FAILURE_TTL",
+        _integer(1, YEAR),
+        7 * DAY,
+        "How long a failed, stopped or canceled job is kept, in seconds.",
+    ),
+    Setting(
+        "idempotency_ttl",
+        "COATCHECK_IDEMPOTENCY_TTL",
+        _integer(1, YEAR),
+        DAY,
+        "How long an Idempotency-Key is remembered, in seconds.",
+    ),
+    Setting(
+        "tasks", "COATCHECK_TASKS", _package, "worker_image.tasks", "Package whose modules hold the tasks."
+    ),
+    Setting(
+        "worker_processes", "WORKER_PROCESSES", _integer(0, 256), 0, "Worker processes; 0: one for each core."
+    ),
+    Setting(
+        "worker_lease",
+        "WORKER_LEASE",
+        _integer(2, 600),
+        12,
+        "Seconds after which a worker that shows no sign of life has lost its job.",
+    ),
+    Setting(
+        "worker_stop_timeout",
+        "WORKER_STOP_TIMEOUT",
+        _integer(0, 3600),
+        110,
+        "Seconds that a running job gets to finish after SIGTERM, before it is put back on its queue.",
+    ),
+    Setting(
+        "worker_jobs_per_process",
+        "WORKER_JOBS_PER_PROCESS",
+        _integer(1, 1_000_000),
+        1000,
+        "Jobs that one work-horse process runs before it is replaced.",
+    ),
+)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting.
+
+    Takes the environment (default: ``os.environ``). An empty variable counts as not set.
+
+    Raises SettingsError: names every missing or invalid setting, its value and what would be right.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for setting in SETTINGS:
+        text = environ.get(setting.variable, "")
+        if not text:
+            if setting.default is None:
+                wrong.append(f"{setting.variable} is not set; it should be {_expected(setting)}")
+            values[setting.field] = setting.default
+            continue
+        try:
+            values[setting.field] = setting.parse(text)
+        except ValueError as error:
+            wrong.append(f"{setting.variable}={_shown(text)!r} is not valid; it should be {error}")
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return Settings(**values)
+
+
+def _expected(setting: Setting) -> str:
+    try:
+        setting.parse("")
+    except ValueError as error:
+        return str(error)
+    return "set"
+
+
+def _shown(text: str) -> str:
+    """A value fit for an error message: without the password of a URL."""
+    return re.sub(r"(?<=:)[^:@/]*(?=@)", "***", text)
+
+
+assert [setting.field for setting in SETTINGS] == [field.name for field in fields(Settings)]

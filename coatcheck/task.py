@@ -1,0 +1,125 @@
+"""What a task's author uses: ``@task`` for options, ``progress`` to be watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from coatcheck.errors import CatalogError
+from coatcheck.settings import NAME
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+ATTRIBUTE = "__coatcheck_task__"
+MAX_RETRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """The options of one task; None: the settings decide. Times are in seconds."""
+
+    name: str | None = None
+    title: str | None = None
+    queue: str | None = None
+    timeout: int | None = None
+    retries: int | None = None
+    retry_delays: tuple[int, ...] = ()
+    result_ttl: int | None = None
+
+
+@overload
+def task(function: Function, /) -> Function: ...
+
+
+@overload
+def task(
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    queue: str | None = None,
+    timeout: int | None = None,
+    retries: int | None = None,
+    retry_delays: int | Sequence[int] = (),
+    result_ttl: int | None = None,
+) -> Callable[[Function], Function]: ...
+
+
+def task(
+    function: Function | None = None,
+    /,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    queue: str | None = None,
+    timeout: int | None = None,
+    retries: int | None = None,
+    retry_delays: int | Sequence[int] = (),
+    result_ttl: int | None = None,
+) -> Function | Callable[[Function], Function]:
+    """Sets options of a task. A public, typed function of a module in ``tasks/`` needs no decorator.
+
+    ``name``: instead of the function's, after the module's. ``title``: instead of one made of the name.
+    ``queue``: the queue it waits on. ``timeout``: seconds until it is ended. ``retries``: how often it
+    is run again after an error; None: not, but when its worker is lost it is run again; 0: it is never
+    run twice, whatever happens. ``retry_delays``: seconds before each retry, the last one for all
+    further ones. ``result_ttl``: seconds that a finished job is kept.
+
+    Raises CatalogError: an option makes no sense.
+    """
+    delays = (retry_delays,) if isinstance(retry_delays, int) else tuple(retry_delays)
+    options = TaskOptions(name, title, queue, timeout, retries, delays, result_ttl)
+
+    def mark(function: Function) -> Function:
+        fault = _fault(options)
+        if fault:
+            raise CatalogError(f"@task of {function.__module__}.{function.__qualname__}: {fault}")
+        setattr(function, ATTRIBUTE, options)
+        return function
+
+    return mark if function is None else mark(function)
+
+
+def options_of(function: Callable[..., Any]) -> TaskOptions:
+    """The options that ``@task`` set, or none set."""
+    options = getattr(function, ATTRIBUTE, None)
+    return options if isinstance(options, TaskOptions) else TaskOptions()
+
+
+def _fault(options: TaskOptions) -> str | None:
+    if options.name is not None and not options.name.isidentifier():
+        return f"name={options.name!r} should be a Python identifier"
+    if options.queue is not None and not NAME.fullmatch(options.queue):
+        return f"queue={options.queue!r} should be up to 64 letters, digits, '_', '-' or '.'"
+    for name, value in (("timeout", options.timeout), ("result_ttl", options.result_ttl)):
+        if value is not None and not _is_whole(value, 1):
+            return f"{name}={value!r} should be a whole number of seconds, at least 1"
+    if options.retries is not None and not (_is_whole(options.retries, 0) and options.retries <= MAX_RETRIES):
+        return f"retries={options.retries!r} should be a whole number from 0 to {MAX_RETRIES}"
+    if not all(_is_whole(delay, 0) for delay in options.retry_delays):
+        return f"retry_delays={options.retry_delays!r} should be whole seconds"
+    if options.retry_delays and not options.retries:
+        return "retry_delays without retries has no effect: set retries too"
+    return None
+
+
+def _is_whole(value: object, low: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+
+
+_reporter: Callable[[float, str], None] | None = None
+
+
+def progress(fraction: float, message: str = "") -> None:
+    """Tell how far the task is: ``fraction`` from 0 to 1 (others are cut to that), and what it does now.
+
+    May be called as often as one likes: what is reported in between is not sent. Outside a worker, in a
+    test of the task for example, it does nothing.
+    """
+    if _reporter is not None:
+        _reporter(min(1.0, max(0.0, float(fraction))), str(message))
+
+
+def set_reporter(reporter: Callable[[float, str], None] | None) -> None:
+    """Where ``progress`` goes. Called by the worker, once for each of its processes."""
+    global _reporter
+    _reporter = reporter

@@ -1,0 +1,1 @@
+"""Builds, deploys and runs Coatcheck: the ``coatcheck`` command."""

@@ -1,0 +1,9 @@
+"""What can go wrong while Coatcheck is started on a machine."""
+
+from __future__ import annotations
+
+from coatcheck.errors import CoatcheckError
+
+
+class StartError(CoatcheckError):
+    """A part can't be started; the message says which, why, and what to do about it."""

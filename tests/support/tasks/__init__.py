@@ -1,0 +1,1 @@
+"""Tasks for the tests, found through COATCHECK_TASKS=tests.support.tasks."""

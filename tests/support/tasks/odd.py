@@ -1,0 +1,142 @@
+"""Tasks that misbehave, or record that they ran."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from coatcheck import progress, task
+
+
+def _record(journal: str) -> None:
+    """Append a line to a file, as a trace of a run that does not depend on Redis."""
+    with Path(journal).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def add(left: int, right: int = 2) -> int:
+    """Adds two numbers."""
+    return left + right
+
+
+def echo(value: Any) -> Any:
+    """Returns its argument."""
+    return value
+
+
+def wait_for(path: str, journal: str, message: str = "waiting") -> str:
+    """Records its run, then waits until a file exists."""
+    _record(journal)
+    print(message)
+    progress(0.5, message)
+    while not Path(path).exists():
+        time.sleep(0.02)
+    return "seen"
+
+
+@task(retries=0)
+def wait_once(path: str, journal: str) -> str:
+    """Like wait_for, but may never run twice."""
+    return wait_for(path, journal)
+
+
+@task(retries=2, retry_delays=[0, 1])
+def fail_until(path: str, times: int) -> int:
+    """Fails the first times, counted in a file."""
+    _record(path)
+    runs = len(Path(path).read_text().splitlines())
+    if runs <= times:
+        raise RuntimeError(f"run {runs} fails")
+    return runs
+
+
+def swallow() -> str:
+    """Tries to survive its time-out."""
+    while True:
+        try:
+            time.sleep(0.05)
+        except Exception:
+            print("swallowed")
+
+
+def stubborn() -> None:
+    """Survives even the time-out's own error, so only a kill ends it."""
+    while True:
+        try:
+            time.sleep(10)
+        except BaseException:
+            print("survived")
+
+
+def exit_at_once(status: int) -> None:
+    """Ends its process without a word."""
+    os._exit(status)
+
+
+def system_exit() -> None:
+    """Calls sys.exit."""
+    sys.exit(3)
+
+
+def kill_itself(journal: str) -> None:
+    """Records its run and is killed, as by the kernel when memory is short."""
+    _record(journal)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_worker(journal: str) -> None:
+    """Records its run and takes its worker process with it."""
+    _record(journal)
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def large(size: int) -> str:
+    """Returns a text of that many characters."""
+    return "x" * size
+
+
+def not_json() -> object:
+    """Returns what JSON can't hold."""
+    return object()
+
+
+def not_a_number() -> list[float]:
+    """Returns numbers that JSON can't hold."""
+    return [1.5, math.nan, math.inf]
+
+
+def talk(lines: int) -> None:
+    """Prints on every way there is."""
+    for number in range(lines):
+        print(f"out {number}")
+    print("err", file=sys.stderr)
+    logging.getLogger("task").info("logged")
+    os.write(1, b"raw\n")
+    subprocess.run(["echo", "child"], check=True)
+    print("ünï", end="")
+
+
+async def asynchronous(seconds: float) -> str:
+    """Waits in an event loop."""
+    await asyncio.sleep(seconds)
+    return "awaited"
+
+
+def which_process() -> int:
+    """Tells the id of its process."""
+    return os.getpid()
+
+
+@task(queue="other")
+def on_other_queue() -> str:
+    """Waits on a queue of its own."""
+    return "other"

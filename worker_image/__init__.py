@@ -1,0 +1,1 @@
+"""The container side: the worker, and the user's tasks. Imports ``coatcheck``, never the functions."""

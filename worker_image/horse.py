@@ -1,0 +1,126 @@
+"""The work-horse: a process that imports the tasks once and runs jobs one after another.
+
+It has no connection to Redis. Jobs come and reports go over a socket, a JSON document on a line each;
+what a task prints goes to standard output and error, which the worker reads from a pipe. When the
+worker dies the socket ends, and the horse ends itself and whatever its task started: no job runs on
+without a worker that renews its lease.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from coatcheck.errors import CatalogError
+from coatcheck.settings import Settings, load
+from coatcheck.task import set_reporter
+from worker_image import runner
+from worker_image.discovery import Task, catalog_of, discover
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between two reports of progress; what comes in between waits, the last one is always sent."""
+
+
+class Reporter:
+    """Sends reports to the worker, one line of JSON each."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._last = 0.0
+        self._pending: tuple[float, str] | None = None
+
+    def send(self, **report: Any) -> None:
+        """Send one report. Safe from any thread of the task."""
+        line = json.dumps(report).encode() + b"\n"
+        with self._lock:
+            self._channel.sendall(line)
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Take a task's progress, and send it unless one was sent just before."""
+        self._pending = (fraction, message[:500])
+        if time.monotonic() - self._last >= PROGRESS_INTERVAL:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the progress that waits."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._last = time.monotonic()
+            self.send(progress=pending)
+
+
+def main() -> None:
+    """Run jobs until the socket, whose file descriptor is the only argument, ends."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, _time_is_over)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    reporter = Reporter(channel)
+    settings = load()
+    try:
+        tasks = discover(settings.tasks)
+    except CatalogError as error:
+        reporter.send(broken=str(error))
+        return
+    reporter.send(ready=catalog_of(tasks).version)
+    set_reporter(reporter.progress)
+    jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(channel, jobs), daemon=True).start()
+    while True:
+        _run(jobs.get(), tasks, settings, reporter)
+
+
+def _receive(channel: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
+    """Take jobs until the worker is gone, then end this process and all that its task started."""
+    try:
+        with channel.makefile("rb") as lines:
+            for line in lines:
+                jobs.put(json.loads(line))
+    finally:
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(0)
+
+
+def _run(job: dict[str, Any], tasks: dict[str, Task], settings: Settings, reporter: Reporter) -> None:
+    report: dict[str, Any]
+    try:
+        signal.setitimer(signal.ITIMER_REAL, job["timeout"])
+        try:
+            value = runner.call(tasks, job["task"], job["arguments"])
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        report = {"result": runner.result_json(value, settings.max_result)}
+    except BaseException as error:  # sys.exit() in a task, a time-out: nothing may end this loop
+        described = runner.describe(error)
+        if isinstance(error, runner.TaskTimeoutError):
+            message = f"the task ran longer than its time-out of {job['timeout']:g} s"
+            described = replace(described, message=message)
+        report = {"error": [described.type, described.message, described.traceback]}
+    reporter.flush()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    reporter.send(**report)
+
+
+def _time_is_over(signum: int, frame: FrameType | None) -> None:
+    raise runner.TaskTimeoutError("the task's time is over")
+
+
+if __name__ == "__main__":
+    main()

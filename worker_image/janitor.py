@@ -1,0 +1,103 @@
+"""Keeps the queues going: what any living pool does each second, whoever of the workers died.
+
+Several pools may do it at once. Every step is a script that moves each job once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import redis
+
+from coatcheck.codec import encode_error, encode_traceback
+from coatcheck.connection import as_text
+from coatcheck.job import JobError
+from coatcheck.keys import Keys
+from coatcheck.scripts import Scripts
+from coatcheck.settings import Settings
+
+PATIENCE = 10
+"""Seconds after which a job that a worker took but never began is put back on its queue."""
+BATCH = 500
+"""Most jobs dealt with in one step."""
+MAX_LOST = 3
+"""How often a job may lose its worker before it counts as the cause."""
+TRIM_SECONDS = 30.0
+"""How often registries drop what has expired."""
+
+LOST = JobError("WorkerLost", "the worker that ran the task was lost, and the task may run only once")
+POISONOUS = JobError("WorkerLost", f"the task lost its worker {MAX_LOST} times; it is not run again")
+
+
+class Janitor:
+    """Takes a client of Redis, the settings and the names of the queues to care for."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, queues: Sequence[str]) -> None:
+        self._redis = client
+        self._keys = Keys(settings.prefix)
+        self._scripts = Scripts(client, settings.prefix)
+        self._queues = tuple(queues)
+        self._trimmed = 0.0
+        self._cursor = 0
+
+    def tick(self) -> list[tuple[str, str]]:
+        """One round. Returns the jobs that had lost their worker, each with what became of it."""
+        for queue in self._queues:
+            keys = [
+                self._keys.registry("scheduled", queue),
+                self._keys.intermediate(queue),
+                self._keys.queue(queue),
+            ]
+            self._scripts.run("promote", keys, queue, PATIENCE, BATCH)
+        swept = self._sweep()
+        if time.monotonic() - self._trimmed >= TRIM_SECONDS:
+            self._trim()
+            self._trimmed = time.monotonic()
+        return swept
+
+    def _sweep(self) -> list[tuple[str, str]]:
+        answer = self._scripts.run(
+            "sweep",
+            [self._keys.leases],
+            MAX_LOST,
+            *(encode_traceback(f"{error.type}: {error.message}") for error in (LOST, POISONOUS)),
+            *(encode_error(error) for error in (LOST, POISONOUS)),
+            BATCH,
+        )
+        words = [as_text(word) for word in answer]
+        return list(zip(words[::2], words[1::2], strict=True))
+
+    def _trim(self) -> None:
+        """Drop what expired from registries, the index and the lists of workers."""
+        now = f"({time.time():.6f}"
+        pipeline = self._redis.pipeline(transaction=False)
+        for queue in self._queues:
+            for registry in ("finished", "failed", "canceled"):
+                pipeline.zremrangebyscore(self._keys.registry(registry, queue), "-inf", now)
+        pipeline.smembers(self._keys.workers)
+        workers = pipeline.execute()[-1]
+        self._drop_gone(workers)
+        self._prune_index()
+
+    def _drop_gone(self, workers: set[bytes]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        names = sorted(workers)
+        for name in names:
+            pipeline.exists(name)
+        gone = [name for name, alive in zip(names, pipeline.execute(), strict=True) if not alive]
+        if gone:
+            for key in (self._keys.workers, *(self._keys.workers_of(queue) for queue in self._queues)):
+                pipeline.srem(key, *gone)
+            pipeline.execute()
+
+    def _prune_index(self) -> None:
+        """Drop ids of jobs that expired: a part of the index in each round, so that none is long."""
+        self._cursor, entries = self._redis.zscan(self._keys.index, self._cursor, count=BATCH)
+        ids = [member for member, _ in entries]
+        pipeline = self._redis.pipeline(transaction=False)
+        for member in ids:
+            pipeline.exists(self._keys.job(as_text(member)))
+        gone = [member for member, there in zip(ids, pipeline.execute(), strict=True) if not there]
+        if gone:
+            self._redis.zrem(self._keys.index, *gone)

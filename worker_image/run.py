@@ -1,0 +1,94 @@
+"""One run of a job: what is to be run, what it reported, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from coatcheck.codec import MalformedJobError, decode_call
+from coatcheck.job import JobError
+
+
+class Run:
+    """One run of a job, as its worker sees it."""
+
+    def __init__(self, job_id: str, execution: str, queue: str) -> None:
+        self.job_id = job_id
+        self.execution = execution
+        self.queue = queue
+        self.task = "?"
+        self.arguments: dict[str, Any] = {}
+        self.timeout = 0
+        self.attempt = 0
+        self.retry_delay = 0
+        self.at_most_once = False
+        self.progress = ""
+        self.output = ""
+        self.cut_here = False
+        self._size = 0
+        self._cut = False
+
+    def read(self, fields: dict[bytes, bytes]) -> None:
+        """Read what is to be run from the job's hash. Raises MalformedJobError."""
+        self.at_most_once = fields.get(b"at_most_once") == b"1"
+        self.task, self.arguments = decode_call(fields.get(b"data", b""))
+        try:
+            self.timeout = max(1, int(fields[b"timeout"]))
+            self.attempt = int(fields[b"attempt"])
+            left = int(fields.get(b"retries_left", b"0"))
+            total = int(fields.get(b"retries", b"0"))
+            delays = [int(delay) for delay in json.loads(fields.get(b"retry_intervals", b"[0]"))]
+            self.retry_delay = delays[min(max(total - left, 0), len(delays) - 1)] if delays else 0
+        except (KeyError, ValueError, TypeError) as error:
+            raise MalformedJobError(f"the job's hash is damaged: {error}") from error
+
+    @property
+    def unsent(self) -> bool:
+        """Whether there is something to hand on."""
+        return bool(self.progress or self.output or self.cut_here)
+
+    def printed(self, text: str, limit: int) -> None:
+        """Take what the task printed, up to ``limit`` bytes in all."""
+        if self._cut:
+            return
+        size = len(text.encode())
+        if self._size + size > limit:
+            text = text.encode()[: limit - self._size].decode("utf-8", "ignore")
+            self._cut = self.cut_here = True
+        self._size += size
+        self.output += text
+
+    def sent(self) -> None:
+        """All so far was handed on."""
+        self.progress = self.output = ""
+        self.cut_here = False
+
+
+class Outcome:
+    """How a run ended: finished, failed, stopped, interrupted, or lost to another worker."""
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        result: str | None = None,
+        error: JobError | None = None,
+        by_task: bool = False,
+        note: str = "",
+    ) -> None:
+        self.kind = kind
+        self.result = result
+        self.error = error
+        self.by_task = by_task
+        """Whether the task itself came to an end, so that its work-horse is fit for the next job."""
+        self.note = note
+
+    @classmethod
+    def failed(cls, kind: str, message: str) -> Outcome:
+        """A failure that the worker found, not the task."""
+        return cls("failed", error=JobError(kind, message), note=f": {message}")
+
+    @classmethod
+    def stopped(cls) -> Outcome:
+        """A client asked for the stop."""
+        return cls("stopped", error=JobError("Stopped", "a client asked to stop the job"))

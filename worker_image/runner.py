@@ -1,0 +1,115 @@
+"""Runs one task: finds it in the catalogue, converts its arguments, makes its result JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from functools import lru_cache
+from types import TracebackType
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from coatcheck.codec import dumps
+from coatcheck.errors import CoatcheckError
+from coatcheck.job import JobError
+from coatcheck.settings import load
+from worker_image.discovery import Task, discover
+
+MAX_MESSAGE = 4_000
+"""Most characters of an error's message that are kept."""
+MAX_TRACEBACK = 64_000
+"""Most characters of a traceback that are kept: its end, where the error is."""
+
+
+class UnknownTaskError(CoatcheckError):
+    """The worker's catalogue has no such task."""
+
+
+class ArgumentsError(CoatcheckError):
+    """The arguments do not fit the task's types."""
+
+
+class ResultError(CoatcheckError):
+    """The task's result can't be kept: it is no JSON, or too large."""
+
+
+class TaskTimeoutError(BaseException):
+    """The task's time is over. No ``Exception``, so that ``except Exception`` in a task can't swallow it."""
+
+
+def call(tasks: dict[str, Task], name: str, arguments: dict[str, Any]) -> Any:
+    """Run a task of the catalogue and return what it returns.
+
+    Raises UnknownTaskError, ArgumentsError, and whatever the task raises.
+    """
+    try:
+        task = tasks[name]
+    except KeyError:
+        raise UnknownTaskError(f"this worker has no task {name!r}") from None
+    try:
+        converted = task.convert(arguments)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"/{'/'.join(str(step) for step in fault['loc'])} {fault['msg']}" for fault in error.errors()
+        )
+        raise ArgumentsError(f"the arguments do not fit {name}: {wrong}") from None
+    value = task.function(**converted)
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
+def result_json(value: Any, limit: int) -> str:
+    """A task's result as JSON of at most ``limit`` bytes; NaN and infinities become null.
+
+    Raises ResultError.
+    """
+    try:
+        text = dumps(to_jsonable_python(value, inf_nan_mode="null"))
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        raise ResultError(f"the task's result can't be written as JSON: {error}") from None
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > limit:
+        raise ResultError(
+            f"the task's result has {size:,} bytes as JSON, more than the {limit:,} of COATCHECK_MAX_RESULT;"
+            " store it elsewhere and return where it is"
+        )
+    return text
+
+
+def describe(error: BaseException) -> JobError:
+    """What a job's document tells of an error that its task raised."""
+    kind = "Timeout" if isinstance(error, TaskTimeoutError) else type(error).__qualname__
+    try:
+        message = str(error)
+    except Exception:
+        message = "(the error's own text can't be made)"
+    # Coatcheck's own faults have no frame of the task's: a traceback would only mislead.
+    own = isinstance(error, UnknownTaskError | ArgumentsError | ResultError)
+    lines = (
+        [f"{kind}: {message}"]
+        if own
+        else traceback.format_exception(type(error), error, _of_task(error.__traceback__))
+    )
+    return JobError(kind, message[:MAX_MESSAGE], "".join(lines)[-MAX_TRACEBACK:])
+
+
+def _of_task(tb: TracebackType | None) -> TracebackType | None:
+    """The traceback from the task's first frame on, without the worker's own."""
+    while tb is not None and tb.tb_frame.f_globals.get("__package__") == __package__:
+        tb = tb.tb_next
+    return tb
+
+
+@lru_cache
+def _tasks(package: str) -> dict[str, Task]:
+    return discover(package)
+
+
+def run(task: str, arguments: dict[str, Any]) -> Any:
+    """The one function that jobs name: what a plain RQ worker calls to run a job of ours."""
+    settings = load()
+    value = call(_tasks(settings.tasks), task, arguments)
+    result_json(value, settings.max_result)
+    return to_jsonable_python(value, inf_nan_mode="null")

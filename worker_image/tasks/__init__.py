@@ -1,0 +1,1 @@
+"""Your tasks live here: every public, typed function of a module in this folder is one."""

@@ -1,0 +1,376 @@
+"""One worker process: takes jobs from one queue and has its work-horse run them.
+
+An RQ worker: it registers, beats, obeys RQ's commands and is listed by RQ's tools. What differs is the
+run of a job, since RQ's would import whatever name stands in Redis, may lose a job between two
+commands, and notices a lost worker after minutes:
+
+- each step of a job is one script (``coatcheck/lua``), checked against a lease that this process renews;
+- the task runs in a work-horse that has imported the tasks and has no connection to Redis;
+- a job that a stopping worker can't finish goes back to the head of its queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+from redis import Redis, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rq import Queue, Worker
+from rq.defaults import RQ_KEY_PREFIX
+from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
+
+from coatcheck.codec import MalformedJobError, encode_error, encode_result, encode_traceback
+from coatcheck.connection import as_text, connect
+from coatcheck.errors import CatalogError, SettingsError
+from coatcheck.job import JobError, utcnow
+from coatcheck.keys import Keys
+from coatcheck.scripts import Scripts
+from coatcheck.settings import Settings, load
+from worker_image.horse_process import HorseDiedError, HorseProcess
+from worker_image.lifeline import follow_parent
+from worker_image.run import Outcome, Run
+
+EX_CONFIG = 78
+"""Exit status (sysexits.h) when no restart can help: a task or a setting is wrong."""
+DEQUEUE_SECONDS = 1
+"""How long one blocking take waits, and so how soon an idle worker stops."""
+BEAT_SECONDS = 5.0
+"""How often a worker shows that it lives."""
+SOCKET_SECONDS = 15
+"""Time-out of the connection for blocking takes; at least what RQ asks for with this time to live."""
+POLL_SECONDS = 0.25
+"""How often a running job's output and progress go to Redis."""
+TIMEOUT_GRACE = 5.0
+"""Seconds after a job's time-out in which the task may end by itself, before its process is killed."""
+RECONNECT_SECONDS = (0.2, 5.0)
+"""First and longest pause between two tries to reach Redis."""
+DELIVERY_SECONDS = 600
+"""How long a result waits for Redis to come back."""
+
+log = logging.getLogger("coatcheck.worker")
+
+
+class CoatcheckWorker(Worker):
+    """A worker of one queue."""
+
+    def __init__(self, queue: str, settings: Settings, connection: Redis) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        # Short time-outs here: the connection for blocking takes waits too long for a heartbeat.
+        self._redis = connect(settings)
+        self._scripts = Scripts(self._redis, settings.prefix)
+        self._horse: HorseProcess | None = None
+        self._current: str | None = None
+        self._stop_at: float | None = None
+        self._kill_asked = False
+        self._beaten = 0.0
+        self.catalog_version = ""
+        super().__init__(
+            [Queue(queue, connection=connection, serializer=JSONSerializer)],
+            name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=20,
+        )
+
+    # What RQ's loop calls
+
+    def serialize(self) -> dict[str, Any]:
+        """RQ's own fields of a worker, and the version of the catalogue that it runs."""
+        fields: dict[str, Any] = super().serialize()
+        return fields | {"catalog": self.catalog_version}
+
+    def run_maintenance_tasks(self) -> None:
+        """Nothing: the pool's janitor does it, by lease. RQ's would run callbacks named in Redis."""
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Any, Queue] | None:
+        """The next job's id and its queue; waits for one, through failures of Redis too.
+
+        ``timeout`` None: returns None when the queue is empty (RQ's burst mode).
+        """
+        queue = self.queues[0]
+        source, target = self._keys.queue(queue.name), self._keys.intermediate(queue.name)
+        pause = RECONNECT_SECONDS[0]
+        while not self._stop_requested:
+            try:
+                if time.monotonic() - self._beaten >= BEAT_SECONDS:
+                    self._beat()
+                if timeout is None:
+                    taken = self.connection.lmove(source, target, "LEFT", "RIGHT")
+                else:
+                    taken = self.connection.blmove(source, target, DEQUEUE_SECONDS, "LEFT", "RIGHT")
+                pause = RECONNECT_SECONDS[0]
+            except RedisError as error:
+                log.warning("Redis can't be used (%s); trying again in %.1f s", type(error).__name__, pause)
+                self._sleep(pause)
+                pause = min(2 * pause, RECONNECT_SECONDS[1])
+                continue
+            if taken is not None:
+                return as_text(taken), queue
+            if timeout is None:
+                break
+        return None
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while ``rq suspend`` is on. A Redis that is away is dealt with when a job is taken."""
+        with contextlib.suppress(RedisError):
+            super().check_for_suspension(burst)
+
+    def execute_job(self, job: Any, queue: Queue) -> None:
+        """Run the job of that id, from its begin to its recorded end."""
+        run = Run(str(job), secrets.token_hex(8), queue.name)
+        self._current = run.job_id
+        self._kill_asked = False
+        self._stopped_job_id = None
+        try:
+            fields = self._begin(run)
+            if fields:
+                started = time.monotonic()
+                outcome = self._run(run, fields)
+                status = self._deliver(run, outcome)
+                seconds = time.monotonic() - started
+                log.info("job %s %s: %s after %.2f s%s", run.job_id, run.task, status, seconds, outcome.note)
+        except RedisError as error:
+            # The job stays on the list of taken ones, from where the janitor puts it back.
+            log.warning("job %s: could not be begun (%s)", run.job_id, type(error).__name__)
+        finally:
+            self._current = None
+            self._beaten = 0.0
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """RQ's loop calls it after each job; the beats that count are in ``_beat``."""
+
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """A command of RQ (stop a job, kill the horse), from the thread that listens to them."""
+        self._kill_asked = True
+        if self._horse is not None:
+            self._horse.wake()
+
+    @property
+    def horse_pid(self) -> int:
+        """The work-horse's process while it runs a job, else 0: RQ's commands ask for it."""
+        return self._horse.pid if self._horse is not None and self._current is not None else 0
+
+    def get_current_job_id(self) -> str | None:
+        """The id of the running job, for RQ's commands; no look-up in Redis."""
+        return self._current
+
+    # The handlers of signals only set what the loops look at. RQ's raise from wherever the process is
+    # just then, which may be between taking a job and beginning it.
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """First SIGTERM or SIGINT: take nothing new; the running job has its time to finish."""
+        signal.signal(signal.SIGINT, self.request_force_stop)
+        signal.signal(signal.SIGTERM, self.request_force_stop)
+        self._stop_at = time.monotonic() + self._settings.worker_stop_timeout
+        self._stop_requested = True
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Second signal: the running job goes back to its queue at once."""
+        self._stop_at = time.monotonic()
+        if self._horse is not None:
+            self._horse.wake()
+
+    def teardown(self) -> None:
+        """End the work-horse and sign off."""
+        if self._horse is not None:
+            self._horse.kill()
+            self._horse = None
+        with contextlib.suppress(RedisError):
+            super().teardown()  # type: ignore[no-untyped-call]
+
+    # A run
+
+    def _begin(self, run: Run) -> dict[bytes, bytes]:
+        keys = [self._keys.job(run.job_id), self._keys.intermediate(run.queue), self._keys.leases]
+        lease = self._settings.worker_lease
+        answer = self._scripts.run("begin", keys, run.job_id, run.queue, self.name, run.execution, lease)
+        return dict(zip(answer[::2], answer[1::2], strict=True))
+
+    def _run(self, run: Run, fields: dict[bytes, bytes]) -> Outcome:
+        """Have the work-horse run the task. Whatever goes wrong is an outcome too."""
+        try:
+            run.read(fields)
+            horse = self.start_horse()
+            log.info("job %s %s: started, attempt %d", run.job_id, run.task, run.attempt)
+            horse.start_job(run.task, run.arguments, run.timeout)
+            outcome = self._watch(run, horse)
+        except MalformedJobError as error:
+            return Outcome.failed("MalformedJob", f"{error}; nothing was run")
+        except HorseDiedError as error:
+            outcome = Outcome.failed("WorkerLost", f"{error} while it ran the task")
+        except CatalogError as error:
+            self._stop_requested = True
+            return Outcome("interrupted", note=f": the tasks can't be loaded: {error}")
+        worn = self._horse is not None and self._horse.jobs_run >= self._settings.worker_jobs_per_process
+        if worn or not outcome.by_task:
+            self._drop_horse()
+        return outcome
+
+    def start_horse(self) -> HorseProcess:
+        """The work-horse, started if there is none. Raises CatalogError, HorseDiedError."""
+        if self._horse is None:
+            self._horse = HorseProcess()
+            self.catalog_version = self._horse.version
+        return self._horse
+
+    def _drop_horse(self) -> None:
+        horse, self._horse = self._horse, None
+        if horse is not None:
+            horse.kill()
+
+    def _watch(self, run: Run, horse: HorseProcess) -> Outcome:
+        """Follow a running task: hand on what it reports, renew the lease, end it when it must end."""
+        deadline = time.monotonic() + run.timeout + TIMEOUT_GRACE
+        renew_every = self._settings.worker_lease / 4
+        renewed = time.monotonic()
+        while True:
+            for event in horse.events(POLL_SECONDS):
+                if outcome := self._heard(run, event):
+                    self._renew(run)
+                    return outcome
+            now = time.monotonic()
+            if run.unsent or now - renewed >= renew_every:
+                answer = self._renew(run)
+                renewed = now
+                if answer == "lost":
+                    return Outcome("lost", note=": it was given to another worker")
+                if answer == "stop":
+                    return Outcome.stopped()
+            if self._kill_asked:
+                if self._stopped_job_id == run.job_id:
+                    return Outcome.stopped()
+                return Outcome.failed("WorkerLost", "the work-horse was ended by a command")
+            if now >= deadline:
+                return Outcome.failed("Timeout", f"the task ran longer than its time-out of {run.timeout} s")
+            if self._stop_at is not None and now >= self._stop_at:
+                return self._interrupted(run)
+
+    def _heard(self, run: Run, event: dict[str, Any]) -> Outcome | None:
+        if "output" in event:
+            run.printed(event["output"], self._settings.max_log)
+        elif "progress" in event:
+            run.progress = json.dumps(event["progress"])
+        elif "result" in event:
+            return Outcome("finished", result=event["result"], by_task=True)
+        elif "error" in event:
+            kind, message, traceback = event["error"]
+            return Outcome("failed", error=JobError(kind, message, traceback), by_task=True, note=f": {kind}")
+        elif "died" in event:
+            return Outcome.failed("WorkerLost", f"{event['died']} while it ran the task")
+        return None
+
+    def _interrupted(self, run: Run) -> Outcome:
+        if run.at_most_once:
+            return Outcome.failed("WorkerLost", "the worker was stopped, and the task may run only once")
+        return Outcome("interrupted", note=": the worker stops")
+
+    def _renew(self, run: Run) -> str:
+        """Renew the lease, and hand on output and progress; while Redis is away they are kept."""
+        keys = [self._keys.job(run.job_id), self._keys.leases, self._keys.log(run.job_id)]
+        lease = self._settings.worker_lease
+        try:
+            answer = self._scripts.run(
+                "renew", keys, run.job_id, run.execution, lease, run.progress, run.output, "1" * run.cut_here
+            )
+            run.sent()
+            if time.monotonic() - self._beaten >= BEAT_SECONDS:
+                self._beat()
+        except RedisError as error:
+            log.warning("job %s: Redis can't be used (%s); it runs on", run.job_id, type(error).__name__)
+            return "ok"
+        return as_text(answer)
+
+    def _deliver(self, run: Run, outcome: Outcome) -> str:
+        """Record the end of a run. Waits for Redis as long as it must, within reason."""
+        if outcome.kind == "lost":
+            return "lost"
+        error = outcome.error or JobError("", "")
+        keys = [self._keys.job(run.job_id), self._keys.leases, self._keys.results(run.job_id)]
+        args = (
+            encode_result(outcome.result) if outcome.result not in (None, "null") else "",
+            encode_traceback(error.traceback or f"{error.type}: {error.message}"),
+            encode_error(error),
+            run.retry_delay,
+        )
+        pause, give_up = RECONNECT_SECONDS[0], time.monotonic() + DELIVERY_SECONDS
+        while True:
+            try:
+                answer = self._scripts.run(
+                    "finish", keys, run.job_id, run.execution, run.queue, self.name, outcome.kind, *args
+                )
+                return as_text(answer)
+            except RedisError as failure:
+                stopping = self._stop_at is not None and time.monotonic() >= self._stop_at
+                if stopping or time.monotonic() >= give_up:
+                    return f"not recorded ({type(failure).__name__}); its lease will end"
+                log.warning(
+                    "job %s: its end can't be recorded (%s); trying again", run.job_id, type(failure).__name__
+                )
+                self._sleep(pause)
+                pause = min(2 * pause, RECONNECT_SECONDS[1])
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, but no longer than until this worker must stop."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not (self._stop_requested and self._current is None):
+            time.sleep(0.1)
+
+    def _beat(self) -> None:
+        """Show that this worker lives. Writes all its fields: the hash may have expired meanwhile."""
+        self.last_heartbeat = utcnow()
+        state = WorkerStatus.BUSY if self._current else WorkerStatus.IDLE
+        pipeline = self._redis.pipeline()
+        fields: dict[Any, Any] = self.serialize() | {"state": state.value}
+        pipeline.hset(self.key, mapping=fields)
+        pipeline.expire(self.key, self.worker_ttl + 60)
+        for key in (self._keys.workers, self._keys.workers_of(self.queues[0].name)):
+            pipeline.sadd(key, self.key)
+        pipeline.execute()
+        self._beaten = time.monotonic()
+
+
+def main() -> int:
+    """Serve the queue that the only argument names, until a signal. Returns the process' status."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    for name in ("rq.worker", "rq.job", "rq.queue"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        settings = load()
+    except SettingsError as error:
+        log.error("%s", error)
+        return EX_CONFIG
+    if settings.prefix != RQ_KEY_PREFIX:
+        log.error("RQ_KEY_PREFIX=%r should be %r: the pool sets it", RQ_KEY_PREFIX, settings.prefix)
+        return EX_CONFIG
+    follow_parent()
+    worker = CoatcheckWorker(sys.argv[1], settings, connect(settings, socket_timeout=SOCKET_SECONDS))
+    try:
+        worker.start_horse()
+    except (CatalogError, HorseDiedError) as error:
+        log.error("the tasks can't be loaded:\n%s", error)
+        return EX_CONFIG
+    log.info("worker %s serves queue %s", worker.name, sys.argv[1])
+    try:
+        worker.work(logging_level="WARNING")
+    except (RedisError, RedisTimeoutError) as error:
+        log.error("worker %s: Redis can't be used (%s)", worker.name, type(error).__name__)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
