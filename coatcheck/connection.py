@@ -50,6 +50,23 @@ def connect(settings: Settings, *, socket_timeout: float = SOCKET_TIMEOUT) -> re
     if not settings.redis_url.startswith("unix:"):
         options["socket_connect_timeout"] = CONNECT_TIMEOUT
         options["socket_keepalive"] = True
+    if settings.redis_iam_user:
+        from coatcheck.iam import IAMCredentialProvider
+
+        options["credential_provider"] = IAMCredentialProvider(
+            settings.redis_iam_user, settings.redis_iam_cache, settings.aws_region
+        )
+    if settings.redis_cluster:
+        from redis.connection import Connection, SSLConnection
+
+        from coatcheck.cluster import following, slot_of
+
+        base = SSLConnection if settings.redis_url.startswith("rediss:") else Connection
+
+        def ask() -> redis.Redis:
+            return redis.Redis.from_url(settings.redis_url, **(options | {"connection_class": base}))
+
+        options["connection_class"] = following(base, ask, slot_of(settings.prefix))
     return redis.Redis.from_url(settings.redis_url, **options)
 
 

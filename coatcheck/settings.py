@@ -32,6 +32,10 @@ class Settings:
     """The checked settings of one process. Sizes are bytes, times are seconds."""
 
     redis_url: str
+    redis_cluster: bool
+    aws_region: str
+    redis_iam_user: str
+    redis_iam_cache: str
     namespace: str
     queues: tuple[str, ...]
     catalog: str
@@ -69,6 +73,18 @@ def _redis_url(text: str) -> str:
             raise ValueError("a URL with the socket's path, such as unix:///run/redis.sock")
     elif not parts.hostname:
         raise ValueError("a URL with a host, such as redis://localhost:6379/0")
+    return text
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("0 or 1")
+    return text == "1"
+
+
+def _cache_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", text):
+        raise ValueError("up to 40 lower-case letters, digits or '-'")
     return text
 
 
@@ -110,6 +126,22 @@ YEAR = 365 * DAY
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("redis_url", "REDIS_URL", _redis_url, None, "The Redis or Valkey server that holds the jobs."),
+    Setting("redis_cluster", "REDIS_CLUSTER", _switch, False, "1 when Redis runs in cluster mode."),
+    Setting("aws_region", "AWS_REGION", str, "", "Region of AWS; Lambda and ECS set it."),
+    Setting(
+        "redis_iam_user",
+        "REDIS_IAM_USER",
+        _cache_name,
+        "",
+        "User of ElastiCache to log in as with the process' IAM identity; empty: the URL's password.",
+    ),
+    Setting(
+        "redis_iam_cache",
+        "REDIS_IAM_CACHE",
+        _cache_name,
+        "",
+        "Id of ElastiCache's replication group, for IAM.",
+    ),
     Setting("namespace", "COATCHECK_NAMESPACE", _name, "coatcheck", "Prefix of every key in Redis."),
     Setting(
         "queues",
@@ -223,9 +255,25 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             values[setting.field] = setting.parse(text)
         except ValueError as error:
             wrong.append(f"{setting.variable}={_shown(text)!r} is not valid; it should be {error}")
+    if not wrong:
+        wrong = _contradictions(values, environ)
     if wrong:
         raise SettingsError("; ".join(wrong))
     return Settings(**values)
+
+
+def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
+    """What is wrong with settings that are valid one by one."""
+    if not values["redis_iam_user"] and not values["redis_iam_cache"]:
+        return []
+    wrong = []
+    if not (values["redis_iam_user"] and values["redis_iam_cache"]):
+        wrong.append("REDIS_IAM_USER and REDIS_IAM_CACHE belong together; set both or none")
+    if not values["redis_url"].startswith("rediss:"):
+        wrong.append("REDIS_URL should start with rediss:// since ElastiCache takes IAM over TLS only")
+    if not environ.get("AWS_REGION"):
+        wrong.append("AWS_REGION is not set; it should be the cache's region")
+    return wrong
 
 
 def _expected(setting: Setting) -> str:

@@ -19,7 +19,7 @@ OUTSIDE = {"MAX_TIME_TO_WAIT"}
 def row(setting: Setting) -> str:
     """A setting's row in the README."""
     default = ",".join(setting.default) if isinstance(setting.default, tuple) else setting.default
-    shown = "" if default in (None, "") else f"`{default}`"
+    shown = "" if default in (None, "", False) else f"`{default}`"
     return f"| `{setting.variable}` | {shown} | {setting.help} |"
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
-def eventually(check: Callable[[], Value], *, seconds: float = 30, what: str = "") -> Value:
+def eventually(check: Callable[[], Value | None], *, seconds: float = 30, what: str = "") -> Value:
     """The first truthy value of ``check``; fails the test when none comes within ``seconds``."""
     end = time.monotonic() + seconds
     while True:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.job import Job, JobStatus
+from coatcheck.keys import Keys
 from tests.support.polling import eventually
 from tests.support.processes import PoolProcess
 
@@ -154,9 +156,9 @@ def test_progress_and_log_are_live_and_a_stop_ends_the_task(
 ) -> None:
     start_pool()
     job = submit("odd.wait_for", {"path": str(tmp_path / "never"), "journal": str(tmp_path / "journal")})
-    running = eventually(lambda: (now := adapter.get(job.id)).progress and now)
-    assert running.status is JobStatus.STARTED
-    assert running.progress and (running.progress.fraction, running.progress.message) == (0.5, "waiting")
+    progress = eventually(lambda: adapter.get(job.id).progress)
+    assert (progress.fraction, progress.message) == (0.5, "waiting")
+    assert adapter.get(job.id).status is JobStatus.STARTED
     assert eventually(lambda: adapter.log(job.id).text) == "waiting\n"
     assert adapter.cancel(job.id).stop_requested
     stopped = ended(adapter, job)
@@ -165,12 +167,17 @@ def test_progress_and_log_are_live_and_a_stop_ends_the_task(
 
 
 def test_a_stop_whose_message_was_lost_is_still_obeyed(
-    start_pool: StartPool, submit: Submit, adapter: QueueAdapter, client: object, keys: object, tmp_path: Path
+    start_pool: StartPool,
+    submit: Submit,
+    adapter: QueueAdapter,
+    client: redis.Redis,
+    keys: Keys,
+    tmp_path: Path,
 ) -> None:
     start_pool()
     job = submit("odd.wait_for", {"path": str(tmp_path / "never"), "journal": str(tmp_path / "journal")})
     eventually(lambda: adapter.get(job.id).status is JobStatus.STARTED)
-    client.hset(keys.job(job.id), "stop_requested", "1")  # type: ignore[attr-defined]
+    client.hset(keys.job(job.id), "stop_requested", "1")
     assert ended(adapter, job).status is JobStatus.STOPPED
 
 

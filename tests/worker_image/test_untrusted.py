@@ -62,14 +62,14 @@ def call(function: str, *args: object) -> bytes:
 
 def plant(client: redis.Redis, keys: Keys, fields: dict[str, bytes]) -> str:
     job_id = new_job_id()
-    common = {
+    common: dict[str, str | bytes] = {
         "created_at": format_time(utcnow()),
         "origin": "default",
         "status": "queued",
         "timeout": "30",
         "attempt": "0",
     }
-    client.hset(keys.job(job_id), mapping=common | fields)  # type: ignore[arg-type]
+    client.hset(keys.job(job_id), mapping={**common, **fields})
     client.rpush(keys.queue("default"), job_id)
     return job_id
 
