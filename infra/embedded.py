@@ -12,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,8 @@ MAX_SOCKET_PATH = 100
 """Bytes: a socket's path may have 107 on Linux and 103 on macOS (``sun_path``)."""
 START_TIMEOUT = 30.0
 """Seconds until a new server must answer. Reading a long append-only file may take longer."""
+PING_TIMEOUT = 1.0
+"""Seconds that the server gets for one answer."""
 STOP_TIMEOUT = 2.0
 """Seconds that the server gets to write its file and end, before it is killed."""
 INSTALL_HINT = (
@@ -48,6 +51,16 @@ def find_server() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise StartError(INSTALL_HINT)
+
+
+class State(Enum):
+    """What listens on the socket."""
+
+    ABSENT = auto()
+    SILENT = auto()
+    LOADING = auto()
+    """It reads its file."""
+    READY = auto()
 
 
 class EmbeddedRedis:
@@ -83,21 +96,20 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         """Start the server, or find the one that runs, and wait until it answers. Raises StartError."""
-        _make_private(self._directory)
-        _make_private(self._socket.parent)
-        self.reused = self._answers()
+        _make_folders(self._directory, self._socket.parent)
+        self.reused = self._state() is not State.ABSENT
         if not self.reused:
             self._launch()
         self._wait_until_ready()
         with self._client() as client:
-            information: dict[str, Any] = client.info("server")  # type: ignore[assignment]
+            information: dict[str, Any] = client.info("server")
         self.pid = int(information["process_id"])
         valkey = information.get("valkey_version")
         self.version = f"Valkey {valkey}" if valkey else f"Redis {information['redis_version']}"
 
     def running(self) -> bool:
         """Whether the server still runs."""
-        return self._process.poll() is None if self._process else self._answers()
+        return self._process.poll() is None if self._process else self._state() is not State.ABSENT
 
     def stop(self) -> None:
         """Let the server write its file and end; kill it if it does not. Harmless when it has ended."""
@@ -156,6 +168,7 @@ class EmbeddedRedis:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=self._directory,
+                    umask=0o077,
                     start_new_session=True,
                 )
         except OSError as error:
@@ -164,29 +177,28 @@ class EmbeddedRedis:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while not self._answers(ready=True):
+        while (state := self._state()) is not State.READY:
             if self._process and self._process.poll() is not None:
                 self.pid = 0
-                raise StartError(
-                    f"the Redis server ended while it started; {self.log} ends:\n{self._log_end()}"
-                )
-            if self._answers():  # it reads its file
+                raise StartError(f"the Redis server ended at once; {self.log} ends:\n{self._log_end()}")
+            if state is State.LOADING:
                 deadline = time.monotonic() + START_TIMEOUT
             elif time.monotonic() > deadline:
                 self.kill()
-                raise StartError(f"the Redis server gave no answer for {START_TIMEOUT:.0f} s; see {self.log}")
+                raise StartError(f"the Redis server at {self._socket} does not answer; see {self.log}")
             time.sleep(0.01)
 
-    def _answers(self, *, ready: bool = False) -> bool:
-        """Whether a server answers on the socket; ``ready``: and has read its file."""
+    def _state(self) -> State:
         try:
-            with self._client() as client:
+            with self._client(PING_TIMEOUT) as client:
                 client.ping()
         except BusyLoadingError:
-            return not ready
-        except (ConnectionError, redis.TimeoutError):
-            return False
-        return True
+            return State.LOADING
+        except ConnectionError:
+            return State.ABSENT
+        except redis.TimeoutError:
+            return State.SILENT
+        return State.READY
 
     def _gone_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
@@ -215,13 +227,14 @@ def _socket_path(directory: Path) -> Path:
     return Path(tempfile.gettempdir(), f"coatcheck-{os.getuid()}-{name}", "redis.sock")
 
 
-def _make_private(directory: Path) -> None:
-    """Make a folder that only its owner can enter. Raises StartError when it belongs to another user."""
+def _make_folders(directory: Path, socket_folder: Path) -> None:
+    """Make both folders, for their owner only. Raises StartError."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = directory.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise StartError(f"{directory} is not a folder of this user; remove it or choose another one")
-        directory.chmod(0o700)
+        socket_folder.mkdir(mode=0o700, exist_ok=True)
+        found = socket_folder.lstat()
     except OSError as error:
-        raise StartError(f"{directory} can't be used as a folder: {error.strerror}") from error
+        raise StartError(f"{error.filename} can't be made: {error.strerror}") from error
+    # Its name in the common folder for temporary files can be foretold: another user may have made it.
+    if socket_folder != directory and (not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid()):
+        raise StartError(f"{socket_folder} is not a folder of this user; remove it")

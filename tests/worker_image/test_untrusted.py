@@ -12,6 +12,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -60,16 +61,16 @@ def call(function: str, *args: object) -> bytes:
     return zlib.compress(json.dumps([function, None, list(args), {}]).encode())
 
 
-def plant(client: redis.Redis, keys: Keys, fields: dict[str, bytes]) -> str:
+def plant(client: redis.Redis, keys: Keys, fields: dict[Any, Any]) -> str:
     job_id = new_job_id()
-    common: dict[str, str | bytes] = {
+    common: dict[Any, Any] = {
         "created_at": format_time(utcnow()),
         "origin": "default",
         "status": "queued",
         "timeout": "30",
         "attempt": "0",
     }
-    client.hset(keys.job(job_id), mapping={**common, **fields})
+    client.hset(keys.job(job_id), mapping=common | fields)
     client.rpush(keys.queue("default"), job_id)
     return job_id
 

@@ -1,0 +1,15 @@
+"""The Chalice app. It only assembles: each resource has its module in ``chalicelib``.
+
+Imports without environment and without connection, since Chalice imports it to package it.
+"""
+
+from __future__ import annotations
+
+from chalice.app import Chalice
+
+from chalicelib import health, jobs, openapi, page, problems, queues, routing, story, tasks
+
+app = Chalice(app_name="coatcheck", configure_logs=False)
+app.register_middleware(problems.middleware, "http")
+for resource in (page, tasks, jobs, queues, health, openapi, story):
+    routing.bind(app, resource.ROUTES)

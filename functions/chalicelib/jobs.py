@@ -1,0 +1,108 @@
+"""``/jobs``: what became of submitted jobs, stop and retry, and the submission of many."""
+
+from __future__ import annotations
+
+from chalicelib import bodies
+from chalicelib.context import current
+from chalicelib.documents import job_document, job_summary
+from chalicelib.options import idempotency_key
+from chalicelib.requests import Request
+from chalicelib.responses import POLL_SECONDS, PRIVATE, Answer, conditional, json_answer, retry_after
+from chalicelib.routing import Route
+from chalicelib.submissions import read_batch, submit
+from chalicelib.tasks import accepted
+from coatcheck.errors import FieldError, InvalidRequestError
+from coatcheck.job import JobStatus
+from coatcheck.settings import NAME
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+"""Jobs on one page of the list."""
+
+
+def submit_jobs(request: Request) -> Answer:
+    """Submit many jobs, all or none."""
+    context = current()
+    key = idempotency_key(request)
+    entries = read_batch(bodies.json_object(request, context.settings.max_body), context)
+    jobs = submit(context, entries, key)
+    headers = {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
+    return json_answer({"jobs": [job_document(job, request) for job in jobs]}, 202, headers)
+
+
+def list_jobs(request: Request) -> Answer:
+    """A page of the newest jobs, by status, queue and task."""
+    adapter = current().adapter
+    errors = [
+        FieldError(f"?{name}", detail)
+        for name, detail in (
+            ("status", _wrong_status(request.option("status"))),
+            ("queue", _wrong_queue(request.option("queue"))),
+            ("limit", _wrong_limit(request.option("limit"))),
+        )
+        if detail is not None
+    ]
+    if errors:
+        raise InvalidRequestError("The list can't be filtered like this.", errors=errors)
+    status = request.option("status")
+    page = adapter.list(
+        status=None if status is None else JobStatus(status),
+        queue=request.option("queue"),
+        task=request.option("task"),
+        cursor=request.option("cursor"),
+        limit=int(request.option("limit") or DEFAULT_LIMIT),
+    )
+    document = {"jobs": [job_summary(job, request) for job in page.jobs], "next": page.next}
+    return json_answer(document, headers=PRIVATE)
+
+
+def get_job(request: Request) -> Answer:
+    """One job."""
+    job = current().adapter.get(request.parameters["id"])
+    return conditional(request, json_answer(job_document(job, request), headers=PRIVATE | retry_after(job)))
+
+
+def stop_job(request: Request) -> Answer:
+    """Cancel a job that waits, ask for the stop of one that runs."""
+    job = current().adapter.cancel(request.parameters["id"])
+    return json_answer(job_document(job, request), 202, PRIVATE | retry_after(job))
+
+
+def retry_job(request: Request) -> Answer:
+    """Run a failed, stopped or canceled job again."""
+    return accepted(current().adapter.retry(request.parameters["id"]), request)
+
+
+def get_log(request: Request) -> Answer:
+    """What a job's task printed after a cursor."""
+    page = current().adapter.log(request.parameters["id"], request.option("after"))
+    headers = PRIVATE if page.ended else {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
+    return json_answer(
+        {"text": page.text, "next": page.next, "ended": page.ended, "cut": page.cut}, headers=headers
+    )
+
+
+def _wrong_status(text: str | None) -> str | None:
+    if text is None or text in list(JobStatus):
+        return None
+    return f"should be one of {', '.join(JobStatus)}"
+
+
+def _wrong_queue(text: str | None) -> str | None:
+    return None if text is None or NAME.fullmatch(text) else "should be the name of a queue"
+
+
+def _wrong_limit(text: str | None) -> str | None:
+    if text is None or (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT):
+        return None
+    return f"should be a number from 1 to {MAX_LIMIT}"
+
+
+ROUTES = (
+    Route("POST", "/jobs", submit_jobs),
+    Route("GET", "/jobs", list_jobs, frozenset({"status", "queue", "task", "cursor", "limit"})),
+    Route("GET", "/jobs/{id}", get_job),
+    Route("DELETE", "/jobs/{id}", stop_job),
+    Route("POST", "/jobs/{id}/retry", retry_job),
+    Route("GET", "/jobs/{id}/log", get_log, frozenset({"after"})),
+)

@@ -1,0 +1,281 @@
+"""``/openapi.json``: the API described in OpenAPI 3.1, with an operation for each task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.context import current
+from chalicelib.jobs import DEFAULT_LIMIT, MAX_LIMIT
+from chalicelib.operations import (
+    FORM,
+    JOB_ID_PARAMETER,
+    JSON,
+    content,
+    operation,
+    parameter,
+)
+from chalicelib.requests import Request
+from chalicelib.responses import REVALIDATE, Answer, conditional, json_answer
+from chalicelib.routing import Route
+from chalicelib.schemas import JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
+from coatcheck import __version__
+from coatcheck.catalog import TaskSpec
+from coatcheck.errors import (
+    ConflictError,
+    IdempotencyMismatchError,
+    InvalidArgumentsError,
+    InvalidJSONError,
+    NotFoundError,
+    PayloadTooLargeError,
+    UnavailableError,
+    UnknownJobError,
+    UnknownTaskError,
+    UnsupportedMediaTypeError,
+)
+
+BODY_PROBLEMS = (
+    InvalidJSONError,
+    PayloadTooLargeError,
+    UnsupportedMediaTypeError,
+    InvalidArgumentsError,
+    IdempotencyMismatchError,
+    UnavailableError,
+)
+"""What may be wrong with a submission."""
+
+
+def get_openapi(request: Request) -> Answer:
+    """The description, for the address that it was asked at."""
+    document = describe(current().catalog.tasks, request.prefix or "/")
+    return conditional(request, json_answer(document, headers=REVALIDATE))
+
+
+def describe(tasks: tuple[TaskSpec, ...], server: str) -> dict[str, Any]:
+    """The OpenAPI document for these tasks. Takes the URL that paths are relative to."""
+    schemas: dict[str, Schema] = dict(SHARED)
+    for task in tasks:
+        schemas |= hoist(task.schema, arguments_name(task))
+        schemas |= hoist(task.result, result_name(task))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Coatcheck",
+            "version": __version__,
+            "description": "Tickets for slow work: submit a task, come back for its result.",
+        },
+        "servers": [{"url": server}],
+        "paths": {**PATHS, **{f"/tasks/{task.name}": {"post": submit_operation(task)} for task in tasks}},
+        "components": {"schemas": schemas},
+    }
+
+
+def arguments_name(task: TaskSpec) -> str:
+    """The name of the schema of a task's arguments."""
+    return f"{task.name}.arguments"
+
+
+def result_name(task: TaskSpec) -> str:
+    """The name of the schema of a task's result."""
+    return f"{task.name}.result"
+
+
+def submit_operation(task: TaskSpec) -> dict[str, Any]:
+    """The submission of one task."""
+    arguments = ref(arguments_name(task))
+    result = {"properties": {"result": {"anyOf": [ref(result_name(task)), {"type": "null"}]}}}
+    body = {"content": {JSON: {"schema": arguments}, FORM: {"schema": arguments}}}
+    return operation(
+        f"submit.{task.name}",
+        task.title,
+        description=task.description,
+        tags=["tasks"],
+        status=202,
+        answer=content({"allOf": [ref("Job"), result]}),
+        headers=("Location", "Retry-After"),
+        parameters=[*OPTION_PARAMETERS, IDEMPOTENCY_KEY],
+        body={**body, "required": bool(task.schema.get("required"))},
+        problems=(UnknownTaskError, *BODY_PROBLEMS),
+    )
+
+
+IDEMPOTENCY_KEY = parameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    "header",
+    description="The same key and request again: the same jobs again.",
+)
+OPTION_PARAMETERS = [parameter(name, schema) for name, schema in OPTIONS.items()]
+NAME = parameter("name", TEXT, "path")
+LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+JOB_PROBLEMS = (UnknownJobError, UnavailableError)
+
+PATHS: dict[str, Any] = {
+    "/tasks": {
+        "get": operation(
+            "list_tasks", "The catalogue", answer=content(ref("TaskList")), headers=("ETag",), cached=True
+        )
+    },
+    "/tasks/{name}": {
+        "get": operation(
+            "get_task",
+            "One task",
+            answer=content(ref("Task")),
+            headers=("ETag",),
+            cached=True,
+            parameters=[NAME],
+            problems=(UnknownTaskError,),
+        )
+    },
+    "/jobs": {
+        "get": operation(
+            "list_jobs",
+            "The newest jobs",
+            tags=["jobs"],
+            answer=content(ref("JobList")),
+            parameters=[
+                parameter("status", JOB_STATUS),
+                parameter("queue", TEXT),
+                parameter("task", TEXT),
+                parameter("cursor", TEXT, description="The next of the page before."),
+                parameter("limit", LIMIT),
+            ],
+            problems=(UnavailableError,),
+        ),
+        "post": operation(
+            "submit_jobs",
+            "Submit many jobs, all or none",
+            tags=["jobs"],
+            status=202,
+            answer=content(ref("Jobs")),
+            headers=("Retry-After",),
+            parameters=[IDEMPOTENCY_KEY],
+            body={**content(ref("Batch")), "required": True},
+            problems=BODY_PROBLEMS,
+        ),
+    },
+    "/jobs/{id}": {
+        "get": operation(
+            "get_job",
+            "Status and result",
+            tags=["jobs"],
+            answer=content(ref("Job")),
+            headers=("ETag", "Retry-After"),
+            cached=True,
+            parameters=[JOB_ID_PARAMETER],
+            problems=JOB_PROBLEMS,
+        ),
+        "delete": operation(
+            "stop_job",
+            "Cancel what waits, stop what runs",
+            tags=["jobs"],
+            status=202,
+            answer=content(ref("Job")),
+            parameters=[JOB_ID_PARAMETER],
+            problems=(*JOB_PROBLEMS, ConflictError),
+        ),
+    },
+    "/jobs/{id}/retry": {
+        "post": operation(
+            "retry_job",
+            "Run again what failed, was stopped or canceled",
+            tags=["jobs"],
+            status=202,
+            answer=content(ref("Job")),
+            headers=("Location", "Retry-After"),
+            parameters=[JOB_ID_PARAMETER],
+            problems=(*JOB_PROBLEMS, ConflictError),
+        )
+    },
+    "/jobs/{id}/log": {
+        "get": operation(
+            "get_log",
+            "What the task printed",
+            tags=["jobs"],
+            answer=content(ref("Log")),
+            headers=("Retry-After",),
+            parameters=[
+                JOB_ID_PARAMETER,
+                parameter("after", TEXT, description="The next of the piece before."),
+            ],
+            problems=JOB_PROBLEMS,
+        )
+    },
+    "/queues": {
+        "get": operation(
+            "list_queues",
+            "Depth, oldest wait and workers",
+            tags=["service"],
+            answer=content(ref("QueueList")),
+            problems=(UnavailableError,),
+        )
+    },
+    "/health": {
+        "get": operation(
+            "get_health",
+            "Redis answers, and each queue has a worker",
+            tags=["service"],
+            answer=content(ref("Health")),
+            others={"503": {"description": "Not so.", **content(ref("Health"))}},
+        )
+    },
+    "/openapi.json": {
+        "get": operation(
+            "get_openapi",
+            "This document",
+            tags=["service"],
+            answer=content({"type": "object"}),
+            headers=("ETag",),
+            cached=True,
+        )
+    },
+    "/": {
+        "get": operation(
+            "get_page", "The page", tags=["page"], answer=content(TEXT, "text/html"), cached=True
+        )
+    },
+    "/static/{name}": {
+        "get": operation(
+            "get_static",
+            "A file of the page",
+            tags=["page"],
+            answer=content(TEXT, "*/*"),
+            cached=True,
+            parameters=[NAME],
+            problems=(NotFoundError,),
+        )
+    },
+    "/_run_task": {
+        "post": operation(
+            "run_task",
+            "Submit a task without arguments, as in 2016",
+            tags=["story"],
+            status=202,
+            answer=content({"type": "object", "maxProperties": 0}),
+            headers=("Location",),
+            body={
+                **content({"type": "object", "properties": {"task": TEXT}, "required": ["task"]}, FORM),
+                "required": True,
+            },
+            problems=(
+                UnknownTaskError,
+                PayloadTooLargeError,
+                UnsupportedMediaTypeError,
+                InvalidArgumentsError,
+                UnavailableError,
+            ),
+        )
+    },
+    "/status/{id}": {
+        "get": operation(
+            "get_status",
+            "Status and result, as in 2016",
+            tags=["story"],
+            answer=content(ref("StoryStatus")),
+            parameters=[parameter("id", TEXT, "path")],
+            problems=(UnavailableError,),
+        )
+    },
+}
+"""All that does not depend on the catalogue."""
+
+ROUTES = (Route("GET", "/openapi.json", get_openapi),)

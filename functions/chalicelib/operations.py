@@ -1,0 +1,97 @@
+"""The parts that operations of an OpenAPI document are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chalicelib.bodies import FORM
+from chalicelib.problems import PROBLEM_JSON
+from chalicelib.responses import JSON
+from chalicelib.schemas import ID, TEXT, Schema, ref
+from coatcheck.errors import InternalError, InvalidRequestError, ProblemError, UnavailableError
+
+__all__ = ["FORM", "JOB_ID_PARAMETER", "JSON", "content", "operation", "parameter"]
+
+HEADERS: dict[str, Schema] = {
+    "ETag": {"schema": TEXT, "description": "Send it as If-None-Match, to be told 304 when nothing changed."},
+    "Location": {"schema": TEXT, "description": "Where the job is."},
+    "Retry-After": {
+        "schema": {"type": "integer"},
+        "description": "Seconds until it makes sense to ask again.",
+    },
+}
+
+
+def content(schema: Schema, kind: str = JSON) -> dict[str, Any]:
+    """The content of a body: its type and its schema."""
+    return {"content": {kind: {"schema": schema}}}
+
+
+def parameter(name: str, schema: Schema, place: str = "query", description: str = "") -> dict[str, Any]:
+    """A parameter of the query, the path or the headers."""
+    schema = dict(schema)
+    text = schema.pop("description", "") or description
+    result = {"name": name, "in": place, "required": place == "path", "schema": schema}
+    return {**result, "description": text} if text else result
+
+
+JOB_ID_PARAMETER = parameter("id", ID, "path")
+IF_NONE_MATCH = parameter("If-None-Match", TEXT, "header", "The ETag of an earlier answer.")
+
+
+def operation(
+    operation_id: str,
+    summary: str,
+    *,
+    answer: dict[str, Any],
+    description: str = "",
+    tags: Sequence[str] = ("tasks",),
+    status: int = 200,
+    headers: Sequence[str] = (),
+    cached: bool = False,
+    parameters: Sequence[dict[str, Any]] = (),
+    body: dict[str, Any] | None = None,
+    problems: Sequence[type[ProblemError]] = (),
+    others: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """An operation.
+
+    Takes the content of the answer and its status; ``cached``: it has an ETag; the problems beside those
+    that any operation may answer; ``others``: responses that are no problems.
+    """
+    success: dict[str, Any] = {"description": summary + ".", **answer}
+    if headers:
+        success["headers"] = {name: HEADERS[name] for name in headers}
+    responses: dict[str, Any] = {str(status): success}
+    if cached:
+        responses["304"] = {"description": "Nothing changed since If-None-Match."}
+    responses |= problem_responses((InvalidRequestError, *problems, InternalError)) | dict(others or {})
+    document: dict[str, Any] = {
+        "operationId": operation_id,
+        "summary": summary,
+        "tags": list(tags),
+        "parameters": [*parameters, *([IF_NONE_MATCH] if cached else [])],
+        "responses": responses,
+    }
+    if description:
+        document["description"] = description
+    if body is not None:
+        document["requestBody"] = body
+    return document
+
+
+def problem_responses(kinds: Sequence[type[ProblemError]]) -> dict[str, Any]:
+    """A response for each status, which names the problems that it stands for."""
+    responses: dict[str, Any] = {}
+    for status in sorted({kind.status for kind in kinds}):
+        same = [kind for kind in kinds if kind.status == status]
+        types: Schema = {"properties": {"type": {"enum": [kind.type_uri() for kind in same]}}}
+        response = {
+            "description": "; ".join(kind.title for kind in same) + ".",
+            **content({"allOf": [ref("Problem"), types]}, PROBLEM_JSON),
+        }
+        if UnavailableError in same:
+            response["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+        responses[str(status)] = response
+    return responses

@@ -1,0 +1,81 @@
+"""A request as our handlers see it: typed, and free of Chalice's and API Gateway's shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from chalice.app import Request as ChaliceRequest
+
+from coatcheck.errors import FieldError, InvalidRequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    ``path`` is what the client asked for, ``prefix`` the part of it that the app lives below: the stage
+    of API Gateway (``/api``) or nothing. ``headers`` have lower-case names. ``caller`` is who calls, as
+    the gateway's authorizer tells, None where there is none.
+    """
+
+    method: str
+    path: str
+    prefix: str
+    parameters: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str]
+    body: bytes
+    caller: str | None = None
+
+    def link(self, *segments: str) -> str:
+        """The absolute path of a resource, with the prefix: what ``Location`` and ``links`` hold."""
+        return self.prefix + "".join("/" + quote(segment, safe="") for segment in segments)
+
+    def option(self, name: str) -> str | None:
+        """A query parameter, None if it is not given."""
+        values = self.query.get(name)
+        return values[-1] if values else None
+
+    def check_query(self, known: frozenset[str]) -> None:
+        """Refuse what a route does not know. Raises InvalidRequestError: names every wrong parameter."""
+        unknown = [FieldError(f"?{name}", "is not known") for name in self.query if name not in known]
+        twice = [
+            FieldError(f"?{name}", "is given twice") for name, values in self.query.items() if len(values) > 1
+        ]
+        if unknown or twice:
+            names = ", ".join(sorted(known)) or "none"
+            raise InvalidRequestError(
+                f"The query of this path is not valid. Parameters that it takes: {names}.",
+                errors=unknown + twice,
+            )
+
+
+def from_chalice(request: ChaliceRequest) -> Request:
+    """The request of a Chalice view."""
+    query = request.query_params
+    body = request.raw_body
+    path = str(request.context.get("path") or request.path)
+    authorizer = request.context.get("authorizer") or {}
+    return Request(
+        method=request.method,
+        path=path,
+        prefix=prefix_of(path, request.path),
+        parameters={name: unquote(value) for name, value in (request.uri_params or {}).items()},
+        query={} if query is None else {name: query.getlist(name) for name in query},
+        headers={name: str(request.headers[name]) for name in request.headers},
+        body=body if isinstance(body, bytes) else body.encode(),
+        caller=authorizer.get("principalId"),
+    )
+
+
+def prefix_of(path: str, template: str) -> str:
+    """The part of a path before the route's own segments: ``/api`` of ``/api/jobs/1`` for ``/jobs/{id}``.
+
+    Counts segments, since neither Chalice's local server nor a custom domain tells the path below the
+    stage.
+    """
+    segments = [segment for segment in path.split("/") if segment]
+    own = [segment for segment in template.split("/") if segment]
+    return "".join("/" + segment for segment in segments[: len(segments) - len(own)])

@@ -1,0 +1,198 @@
+"""JSON Schemas of the API's own documents, as OpenAPI shows them, and of tasks, made fit for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from coatcheck.job import JOB_ID, JobStatus
+
+Schema = dict[str, Any]
+
+NAMES_OF_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
+"""Keywords whose value maps names to schemas: a name there is no keyword."""
+DATA = frozenset({"default", "examples", "example", "enum", "const"})
+"""Keywords whose value is data, in which a reference would be none."""
+LOCAL = "#/$defs/"
+
+
+def ref(name: str) -> Schema:
+    """A reference to a shared schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def record(properties: Mapping[str, Schema], description: str = "", optional: tuple[str, ...] = ()) -> Schema:
+    """An object; all properties are always there but those named ``optional``."""
+    schema: Schema = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in optional],
+    }
+    return {**schema, "description": description} if description else schema
+
+
+def array(items: Schema) -> Schema:
+    """An array."""
+    return {"type": "array", "items": items}
+
+
+def hoist(schema: Mapping[str, Any], name: str) -> dict[str, Schema]:
+    """A task's schema as shared schemas: itself under ``name``, its ``$defs`` below, references adjusted."""
+    definitions = schema.get("$defs", {})
+    own = {key: value for key, value in schema.items() if key != "$defs"}
+    shared = {_component(name, key): _adjusted(value, name) for key, value in definitions.items()}
+    return {name: _adjusted(own, name), **shared}
+
+
+def _component(name: str, definition: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", f"{name}.{definition}")
+
+
+def _adjusted(schema: Any, name: str) -> Any:
+    if isinstance(schema, list):
+        return [_adjusted(item, name) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    adjusted: Schema = {}
+    for key, value in schema.items():
+        if key in DATA:
+            adjusted[key] = value
+        elif key in NAMES_OF_SCHEMAS and isinstance(value, dict):
+            adjusted[key] = {inner: _adjusted(item, name) for inner, item in value.items()}
+        elif key == "$ref":
+            adjusted[key] = _target(value, name)
+        elif key == "discriminator" and isinstance(value, dict):
+            mapping = {kind: _target(target, name) for kind, target in value.get("mapping", {}).items()}
+            adjusted[key] = {**value, "mapping": mapping}
+        else:
+            adjusted[key] = _adjusted(value, name)
+    return adjusted
+
+
+def _target(reference: str, name: str) -> str:
+    if not reference.startswith(LOCAL):
+        return reference
+    return f"#/components/schemas/{_component(name, reference.removeprefix(LOCAL))}"
+
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+TIME: Schema = {"type": "string", "format": "date-time"}
+TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+JOB_STATUS: Schema = {"type": "string", "enum": [status.value for status in JobStatus]}
+ID: Schema = {"type": "string", "pattern": f"^{JOB_ID.pattern}$"}
+
+PROGRESS: Schema = {
+    "anyOf": [
+        record({"fraction": {"type": "number", "minimum": 0, "maximum": 1}, "message": TEXT}),
+        {"type": "null"},
+    ]
+}
+
+SUMMARY: dict[str, Schema] = {
+    "id": ID,
+    "task": TEXT,
+    "queue": TEXT,
+    "status": JOB_STATUS,
+    "progress": PROGRESS,
+    "error": {"anyOf": [record({"type": TEXT, "message": TEXT}), {"type": "null"}]},
+    "attempt": {**COUNT, "description": "How often it was begun."},
+    "interrupted": {**COUNT, "description": "How often its worker was lost."},
+    "created_at": TIME,
+    "enqueued_at": TIME_OR_NULL,
+    "scheduled_for": TIME_OR_NULL,
+    "started_at": TIME_OR_NULL,
+    "ended_at": TIME_OR_NULL,
+    "worker": TEXT_OR_NULL,
+    "stop_requested": FLAG,
+    "links": record({"self": TEXT, "log": TEXT, "retry": TEXT, "task": TEXT}),
+}
+
+FULL_ERROR: Schema = {
+    "anyOf": [record({"type": TEXT, "message": TEXT, "traceback": TEXT_OR_NULL}), {"type": "null"}]
+}
+
+TASK: dict[str, Schema] = {
+    "name": TEXT,
+    "title": TEXT,
+    "description": TEXT,
+    "queue": TEXT,
+    "timeout": {**COUNT, "description": "Seconds."},
+    "retries": {"type": ["integer", "null"], "description": "How often it is run again after an error."},
+    "schema": {"type": "object", "description": "JSON Schema of the arguments."},
+    "result": {"type": "object", "description": "JSON Schema of the result."},
+    "links": record({"self": TEXT, "submit": TEXT}),
+}
+
+WORKER: dict[str, Schema] = {
+    "name": TEXT,
+    "state": TEXT,
+    "job": TEXT_OR_NULL,
+    "hostname": TEXT,
+    "pid": {"type": ["integer", "null"]},
+    "version": {**TEXT, "description": "The version of the catalogue that it serves."},
+    "started_at": TIME_OR_NULL,
+    "last_heartbeat": TIME,
+}
+
+QUEUE: dict[str, Schema] = {
+    "name": TEXT,
+    "counts": {"type": "object", "additionalProperties": COUNT, "description": "Jobs by status."},
+    "oldest_wait": {"type": ["number", "null"], "description": "Seconds that the first job has waited."},
+    "workers": array(ref("Worker")),
+}
+
+OPTIONS: dict[str, Schema] = {
+    "queue": {**TEXT, "description": "The queue, instead of the task's own."},
+    "delay": {"type": ["string", "number"], "description": "Not before that long: seconds, or 5m, 1h30m."},
+    "at": {**TIME, "description": "Not before that time."},
+    "timeout": {
+        "type": ["string", "integer"],
+        "description": "Ended after that long: seconds, or 5m, 1h30m.",
+    },
+}
+
+BATCH_ENTRY = record(
+    {"task": TEXT, "arguments": {"type": "object", "default": {}}, **OPTIONS},
+    optional=("arguments", *OPTIONS),
+)
+
+SHARED: dict[str, Schema] = {
+    "Job": record({**SUMMARY, "arguments": {"type": "object"}, "result": {}, "error": FULL_ERROR}, "A job."),
+    "JobSummary": record(SUMMARY, "A job without arguments, result and traceback."),
+    "JobList": record({"jobs": array(ref("JobSummary")), "next": TEXT_OR_NULL}),
+    "Batch": record({"jobs": {**array(BATCH_ENTRY), "minItems": 1}}),
+    "Jobs": record({"jobs": array(ref("Job"))}),
+    "Log": record({"text": TEXT, "next": TEXT, "ended": FLAG, "cut": FLAG}, "Ask again with after=next."),
+    "Task": record(TASK, "What can be submitted."),
+    "TaskList": record({"tasks": array(ref("Task")), "version": TEXT}),
+    "Worker": record(WORKER),
+    "QueueList": record({"queues": array(record(QUEUE))}),
+    "Health": record(
+        {
+            "status": {"type": "string", "enum": ["ok", "degraded", "unavailable"]},
+            "redis": FLAG,
+            "queues": {"type": "object", "additionalProperties": record({"workers": COUNT})},
+            "catalog": TEXT,
+        }
+    ),
+    "StoryStatus": record(
+        {"status": TEXT, "result": {}, "message": TEXT_OR_NULL}, optional=("result", "message")
+    ),
+    "Problem": record(
+        {
+            "type": {"type": "string", "format": "uri"},
+            "title": TEXT,
+            "status": {"type": "integer"},
+            "detail": TEXT,
+            "instance": {"type": "string", "format": "uri"},
+            "errors": array(record({"pointer": TEXT, "detail": TEXT})),
+        },
+        "RFC 9457.",
+        optional=("instance", "errors"),
+    ),
+}
+"""All schemas but those of the tasks."""

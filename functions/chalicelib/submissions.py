@@ -1,0 +1,126 @@
+"""From checked requests to what the adapter submits: one job, or a batch of them, all or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib import options as submission_options
+from chalicelib.context import Context
+from chalicelib.options import Options
+from coatcheck.catalog import TaskSpec
+from coatcheck.errors import FieldError, InvalidArgumentsError, UnknownTaskError
+from coatcheck.job import Job, Submission
+from coatcheck.schema import field_errors
+
+ENTRY_NAMES = frozenset({"task", "arguments"}) | submission_options.NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One checked job to be submitted."""
+
+    task: TaskSpec
+    arguments: Mapping[str, Any]
+    options: Options
+
+
+def submit(context: Context, entries: Sequence[Entry], idempotency_key: str | None) -> list[Job]:
+    """Submit all entries or none.
+
+    Raises IdempotencyMismatchError, UnavailableError.
+    """
+    submissions = [_submission(entry, context) for entry in entries]
+    return context.adapter.submit(
+        submissions, idempotency_key=idempotency_key, fingerprint=fingerprint(entries)
+    )
+
+
+def fingerprint(entries: Sequence[Entry]) -> str:
+    """A digest of what was asked for: the same for the same request, whenever and however it is written."""
+    request = [[entry.task.name, entry.arguments, entry.options.given] for entry in entries]
+    return hashlib.sha256(json.dumps(request, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def read_batch(document: Mapping[str, Any], context: Context) -> list[Entry]:
+    """The entries of a batch's body, ``{"jobs": [...]}``.
+
+    Raises InvalidArgumentsError: names everything that is wrong with every entry, by JSON Pointer.
+    """
+    errors = [FieldError(f"/{escaped(name)}", "is not known") for name in document if name != "jobs"]
+    jobs = document.get("jobs")
+    most = context.settings.max_batch
+    if "jobs" not in document:
+        errors.append(FieldError("/jobs", "is required"))
+    elif not isinstance(jobs, list) or not 1 <= len(jobs) <= most:
+        errors.append(FieldError("/jobs", f"should be an array of 1 to {most} jobs"))
+    if errors or not isinstance(jobs, list):
+        raise InvalidArgumentsError("The batch is not valid; nothing was submitted.", errors=errors)
+    entries = [_read_entry(job, f"/jobs/{index}", context, errors) for index, job in enumerate(jobs)]
+    checked = [entry for entry in entries if entry is not None]
+    if errors:
+        wrong = len({error.pointer.split("/")[2] for error in errors})
+        raise InvalidArgumentsError(
+            f"Not valid: {wrong} of {len(jobs)} jobs; nothing was submitted.", errors=errors
+        )
+    return checked
+
+
+def escaped(name: str) -> str:
+    """A name as a step of a JSON Pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _read_entry(job: Any, pointer: str, context: Context, errors: list[FieldError]) -> Entry | None:
+    """The entry of one job; adds what is wrong to ``errors``."""
+    if not isinstance(job, dict):
+        errors.append(FieldError(pointer, "should be an object with task and arguments"))
+        return None
+    errors += [
+        FieldError(f"{pointer}/{escaped(name)}", "is not known") for name in job if name not in ENTRY_NAMES
+    ]
+    given = {name: value for name, value in job.items() if name in submission_options.NAMES}
+    options, wrong = submission_options.parse(given, context, lambda name: f"{pointer}/{name}")
+    errors += wrong
+    task = _read_task(job, pointer, context, errors)
+    arguments = job.get("arguments", {})
+    if not isinstance(arguments, dict):
+        errors.append(FieldError(f"{pointer}/arguments", "should be an object"))
+        return None
+    if task is None:
+        return None
+    errors += field_errors(task, arguments, f"{pointer}/arguments")
+    return Entry(task, arguments, options)
+
+
+def _read_task(
+    job: Mapping[str, Any], pointer: str, context: Context, errors: list[FieldError]
+) -> TaskSpec | None:
+    name = job.get("task")
+    if not isinstance(name, str):
+        detail = "should be the name of a task" if "task" in job else "is required"
+        errors.append(FieldError(f"{pointer}/task", detail))
+        return None
+    try:
+        return context.catalog.get(name)
+    except UnknownTaskError as error:
+        errors.append(FieldError(f"{pointer}/task", error.detail))
+        return None
+
+
+def _submission(entry: Entry, context: Context) -> Submission:
+    """An option goes before the task's own, which goes before the settings'."""
+    task, options, settings = entry.task, entry.options, context.settings
+    return Submission(
+        task=task.name,
+        arguments=dict(entry.arguments),
+        queue=options.queue or task.queue or settings.queues[0],
+        timeout=options.timeout or task.timeout or settings.default_timeout,
+        result_ttl=task.result_ttl or settings.result_ttl,
+        retries=task.retries,
+        retry_delays=task.retry_delays,
+        at=options.at,
+    )

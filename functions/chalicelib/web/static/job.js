@@ -1,0 +1,51 @@
+/** What a job document says, and what may be done with it. */
+
+/**
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {string} task
+ * @property {string} queue
+ * @property {string} status
+ * @property {{fraction: number, message: string}|null} progress
+ * @property {Record<string, any>} arguments
+ * @property {any} result
+ * @property {{type: string, message: string, traceback?: string|null}|null} error
+ * @property {number} attempt
+ * @property {string} created_at
+ * @property {string|null} enqueued_at
+ * @property {string|null} scheduled_for
+ * @property {string|null} started_at
+ * @property {string|null} ended_at
+ * @property {boolean} stop_requested
+ */
+
+const ENDED = new Set(["finished", "failed", "stopped", "canceled"]);
+const WAITING = new Set(["queued", "scheduled", "deferred"]);
+
+/** @param {Job} job */
+export const hasEnded = (job) => ENDED.has(job.status);
+
+/** @param {Job} job */
+export const isWaiting = (job) => WAITING.has(job.status);
+
+/** @param {Job} job */
+export const canRetry = (job) => hasEnded(job) && job.status !== "finished";
+
+/**
+ * The number on the ticket: the end of the id, where jobs of the same moment differ.
+ * @param {string} id
+ */
+export const ticketNumber = (id) => id.slice(-6);
+
+/**
+ * A title for a task that the catalogue does not have (any more): `examples.short_task` -> `Short task`.
+ * @param {string} name
+ */
+export function titleOf(name) {
+  const words =
+    name
+      .slice(name.lastIndexOf(".") + 1)
+      .replaceAll("_", " ")
+      .trim() || name;
+  return words[0].toUpperCase() + words.slice(1);
+}

@@ -1,0 +1,169 @@
+/** The counter: choose a task, fill in its arguments, run it. */
+
+import { ApiError, getTasks, submitTask } from "./api.js";
+import { announce, h } from "./dom.js";
+import { SchemaForm } from "./form.js";
+import { ticketNumber, titleOf } from "./job.js";
+import { Poller } from "./poller.js";
+import { TaskPicker } from "./task-picker.js";
+
+/** @typedef {import("./task-picker.js").Task} Task */
+
+export class SubmitForm {
+  /** @type {Map<string, Task>} */
+  #tasks = new Map();
+  /** @type {Map<string, SchemaForm>} the forms filled in so far: looking at another task loses nothing */
+  #forms = new Map();
+  /** @type {Task|null} */
+  #chosen = null;
+  /** @type {TaskPicker|null} */
+  #picker = null;
+  #awaited = 0;
+  #onSubmitted;
+  #place = h("div", { class: "arguments" });
+  #problems = h("div", { class: "problems", role: "alert" });
+  #run = h("button", { type: "submit", class: "run" }, "Run");
+  #element = h(
+    "form",
+    { class: "submit-form", novalidate: true, "aria-busy": "true" },
+    h("p", { class: "loading" }, "Fetching the tasks…"),
+  );
+
+  /**
+   * @param {HTMLElement} parent
+   * @param {(job: import("./job.js").Job, retryAfter: number) => void} onSubmitted
+   * @param {() => void} onTasks the titles of the tasks are known now
+   */
+  constructor(parent, onSubmitted, onTasks) {
+    this.#onSubmitted = onSubmitted;
+    this.#element.addEventListener("submit", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    parent.append(this.#element);
+    new Poller(
+      async () => {
+        this.#show((await getTasks()).data.tasks);
+        onTasks();
+        return { done: true };
+      },
+      { first: 1000, slowest: 5000, hidden: 30_000 },
+    ).start();
+  }
+
+  /**
+   * @param {string} name of a task
+   * @returns {string}
+   */
+  titleOf(name) {
+    return this.#tasks.get(name)?.title || titleOf(name);
+  }
+
+  /**
+   * Put a job's task and arguments into the form, to be changed and run.
+   * @param {string} name of a task
+   * @param {Record<string, any>} args
+   */
+  fill(name, args) {
+    const task = this.#tasks.get(name);
+    if (!task) return;
+    this.#forms.set(name, new SchemaForm(task.schema, args));
+    this.#picker?.check(name);
+    this.#choose(task);
+    this.#run.focus({ preventScroll: true });
+    this.#element.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {Task[]} tasks */
+  #show(tasks) {
+    this.#element.removeAttribute("aria-busy");
+    if (!tasks.length) {
+      this.#element.replaceChildren(
+        h("p", { class: "loading" }, "There is no task yet. Write a function in worker_image/tasks/."),
+      );
+      return;
+    }
+    this.#tasks = new Map(tasks.map((task) => [task.name, task]));
+    this.#picker = new TaskPicker(tasks, (task) => this.#choose(task));
+    this.#element.replaceChildren(
+      this.#picker.element,
+      this.#place,
+      h("div", { class: "submit" }, this.#problems, this.#run),
+    );
+    this.#picker.check(tasks[0].name);
+    this.#choose(tasks[0]);
+  }
+
+  /** @param {Task} task */
+  #choose(task) {
+    this.#chosen = task;
+    let form = this.#forms.get(task.name);
+    if (!form) this.#forms.set(task.name, (form = new SchemaForm(task.schema)));
+    this.#problems.replaceChildren();
+    this.#place.replaceChildren(h("p", { class: "task-description" }, task.description), form.element);
+  }
+
+  async #submit() {
+    const task = this.#chosen;
+    const form = task && this.#forms.get(task.name);
+    if (!form) return;
+    this.#problems.replaceChildren();
+    const { value, errors } = form.read();
+    if (errors.length) return this.#complain(form, needsAnother(errors.length), errors);
+    this.#wait(1);
+    try {
+      const { data, retryAfter } = await submitTask(task.name, value);
+      announce(`${task.title} submitted, ticket ${ticketNumber(data.id)}`);
+      this.#onSubmitted(data, retryAfter);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const { title, detail, errors: fieldErrors = [] } = error.problem;
+      const text = fieldErrors.length ? needsAnother(fieldErrors.length) : sentence(title, detail);
+      this.#complain(form, text || error.message, fieldErrors);
+    } finally {
+      this.#wait(-1);
+    }
+  }
+
+  /**
+   * Show that answers are awaited; the button stays usable, since each press is a job of its own.
+   * @param {1|-1} change
+   */
+  #wait(change) {
+    this.#awaited += change;
+    this.#run.toggleAttribute("data-busy", this.#awaited > 0);
+  }
+
+  /**
+   * Errors at their fields, a summary with links to them, and the focus at the first.
+   * @param {SchemaForm} form
+   * @param {string} text
+   * @param {import("./api.js").FieldError[]} errors
+   */
+  #complain(form, text, errors) {
+    const findings = form.showErrors(errors);
+    const items = findings.map(({ field, text }) =>
+      field
+        ? h(
+            "li",
+            {},
+            h("button", { type: "button", class: "link", onclick: () => field.focus() }, field.label),
+            `: ${text}`,
+          )
+        : h("li", {}, text),
+    );
+    this.#problems.replaceChildren(h("p", {}, text), items.length ? h("ul", {}, ...items) : "");
+    findings.find(({ field }) => field)?.field?.focus();
+  }
+}
+
+/** @param {number} fields */
+const needsAnother = (fields) =>
+  fields === 1 ? "One field needs another value:" : `${fields} fields need another value:`;
+
+/**
+ * A problem's title and detail, without saying the same twice.
+ * @param {string} [title]
+ * @param {string} [detail]
+ */
+const sentence = (title, detail) => [...new Set([title, detail])].filter(Boolean).join(": ");

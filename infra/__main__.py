@@ -1,0 +1,7 @@
+"""``python -m infra``: the same as ``coatcheck``."""
+
+import sys
+
+from infra.cli import main
+
+sys.exit(main())

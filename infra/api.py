@@ -1,0 +1,99 @@
+"""The API in this process: the app of ``functions/`` behind the local server."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from coatcheck.errors import SettingsError
+from coatcheck.settings import Settings
+from infra.errors import StartError
+from infra.server import ApiServer
+
+FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
+"""Where the app lies. It is laid out as Lambda gets it, so its modules have no package above them."""
+FIRST_PORT = 8000
+PORTS = 100
+"""How many ports are tried when none was asked for."""
+DRAIN_SECONDS = 1.0
+"""How long requests that are being answered hold up the end."""
+
+
+class Api:
+    """The API's server and its thread.
+
+    Takes the checked settings, the environment that they came from, the host to listen on, and the
+    port: None for the first free one from 8000 on, 0 for any.
+
+    Raises StartError, CatalogError.
+    """
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], host: str, port: int | None) -> None:
+        if not (FUNCTIONS / "app.py").is_file():
+            raise StartError(
+                f"the app is not at {FUNCTIONS}: run coatcheck from a checkout of its repository"
+            )
+        if str(FUNCTIONS) not in sys.path:
+            sys.path.insert(0, str(FUNCTIONS))
+        self._app = importlib.import_module("app").app
+        self._problems = importlib.import_module("chalicelib.problems")
+        importlib.import_module("chalicelib.context").prepare(environ)
+        self._settings = settings
+        self._server = self._bind(host, port)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where the page is, for a browser on this machine."""
+        host, port = self._server.server_address[:2]
+        shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(host), str(host))  # noqa: S104
+        return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+    def drain(self) -> None:
+        """Give the requests that are being answered a moment."""
+        self._server.drain(DRAIN_SECONDS)
+
+    def _bind(self, host: str, port: int | None) -> ApiServer:
+        candidates = range(FIRST_PORT, FIRST_PORT + PORTS) if port is None else (port,)
+        for candidate in candidates:
+            try:
+                return ApiServer(
+                    self._app,
+                    self._problems,
+                    (host, candidate),
+                    max_body=self._settings.max_body,
+                    config=_chalice_config(),
+                )
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise StartError(f"can't listen on {host}, port {candidate}: {error.strerror}") from error
+        if port is not None:
+            raise StartError(f"port {port} of {host} is taken; without --port a free one is found")
+        raise StartError(
+            f"the ports {candidates[0]} to {candidates[-1]} of {host} are all taken; name one: --port"
+        )
+
+
+def _chalice_config() -> dict[str, object]:
+    """What the deployed function has, its time-out for one, so that it is the same here."""
+    path = FUNCTIONS / ".chalice" / "config.json"
+    try:
+        config: dict[str, object] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} can't be read: {error}") from error
+    return config

@@ -1,0 +1,115 @@
+"""The ``coatcheck`` command: reads its arguments and calls the module of the command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from coatcheck import __version__
+from coatcheck.errors import CoatcheckError
+
+EPILOG = """\
+exit status:
+  0  done, or stopped as asked
+  1  the check failed (catalog --check)
+  2  wrong arguments, settings or tasks, or a part that can't be started; the last line says what
+ 78  the same, from 'worker': no restart can help
+
+Settings come from the environment; the README lists them.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="coatcheck",
+        description="Tickets for slow work: a job queue behind an HTTP API.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"coatcheck {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    up = commands.add_parser(
+        "up",
+        help="run the page, the API, a Redis and the workers on this machine",
+        description="Run everything on this machine until Ctrl-C. The first line of output is the URL.",
+    )
+    up.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    up.add_argument("--port", type=_port, help="port to listen on (default: the first free one from 8000 on)")
+    up.add_argument(
+        "--workers", type=_count, metavar="N", help="worker processes (default: one for each core)"
+    )
+    up.add_argument(
+        "--data",
+        type=Path,
+        default=Path(".coatcheck"),
+        metavar="FOLDER",
+        help="where the jobs are kept, unless REDIS_URL is set (default: %(default)s)",
+    )
+    up.add_argument(
+        "--verbose", action="store_true", help="log reading requests too, not only those that change"
+    )
+
+    catalog = commands.add_parser(
+        "catalog",
+        help="build catalog.json from the tasks, or tell what is wrong with one",
+        description="Import the tasks and write what the API needs to know about them.",
+    )
+    where = catalog.add_mutually_exclusive_group()
+    where.add_argument(
+        "--output",
+        default="functions/catalog.json",
+        metavar="FILE",
+        help="file to write; - is the standard output (default: %(default)s)",
+    )
+    where.add_argument(
+        "--check", type=Path, metavar="FILE", help="write nothing, but fail if FILE is not what the tasks say"
+    )
+
+    commands.add_parser(
+        "worker",
+        help="run workers only, for the Redis of REDIS_URL",
+        description="Run a pool of workers, as the worker's container does, until SIGTERM or Ctrl-C.",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Takes its arguments (default: the process' own); returns the exit status."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return _run(parsed)
+    except CoatcheckError as error:
+        print(f"coatcheck: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    # A command imports only what it needs: 'catalog' no Chalice, 'worker' no HTTP server.
+    match parsed.command:
+        case "up":
+            from infra.up import run
+        case "catalog":
+            from infra.catalog import run
+        case _:
+            from infra.worker import run
+    return run(parsed)
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, 65535)
+
+
+def _count(text: str) -> int:
+    return _number(text, 1, 256)
+
+
+def _number(text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+    return int(text)

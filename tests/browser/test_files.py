@@ -1,0 +1,63 @@
+"""The page's files, read as text: what a strict Content-Security-Policy and a stage prefix ask of them."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+WEB = Path(__file__).parents[2] / "functions" / "chalicelib" / "web"
+STATIC = WEB / "static"
+FILES = sorted(path for path in WEB.rglob("*") if path.is_file())
+
+
+def index() -> str:
+    return (WEB / "index.html").read_text()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_each_file_is_text_of_a_known_kind(path: Path) -> None:
+    assert path.suffix in {".html", ".css", ".js", ".svg"}
+    assert path.read_text(encoding="utf-8").endswith("\n")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_file_names_another_host(path: Path) -> None:
+    text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|//[a-z0-9-]+\.[a-z]", text)
+
+
+def test_nothing_in_the_html_is_inline() -> None:
+    html = index()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
+    assert re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL) == [""]
+
+
+def test_every_address_in_the_html_is_relative() -> None:
+    addresses = re.findall(r'(?:href|src)="([^"]*)"', index())
+    assert addresses
+    assert [address for address in addresses if address.startswith(("/", "#")) or ":" in address] == []
+
+
+def test_the_place_of_the_base_element_comes_first() -> None:
+    assert "<head><!-- base -->" in index()
+    assert index().count("<!-- base -->") == 1
+
+
+def test_the_html_names_every_file_once() -> None:
+    named = re.findall(r'"static/([^"]+)"', index())
+    assert sorted(named) == sorted(path.name for path in STATIC.iterdir())
+
+
+def test_data_never_becomes_markup() -> None:
+    scripts = {path.name: path.read_text() for path in STATIC.glob("*.js")}
+    risky = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser"
+    )
+    assert [name for name, text in scripts.items() if risky.search(text)] == []
+
+
+def test_the_whole_page_is_small() -> None:
+    assert sum(len(gzip.compress(path.read_bytes())) for path in FILES) < 40_000
