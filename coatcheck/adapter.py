@@ -17,7 +17,7 @@ import redis
 from coatcheck.codec import MalformedJobError, decode_job, encode_submission
 from coatcheck.connection import reaching_redis
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
-from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, submitted_at_ms, utcnow
+from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
 from coatcheck.keys import Keys
 from coatcheck.listing import JobPage, list_jobs
 from coatcheck.logs import LogPage, read_log
@@ -87,10 +87,10 @@ class QueueAdapter:
             pipeline.xrevrange(self._keys.results(job_id), count=1)
         with reaching_redis():
             answers = pipeline.execute(raise_on_error=False)
-        return [
-            _decoded(job_id, answers[2 * index], answers[2 * index + 1])
-            for index, job_id in enumerate(job_ids)
-        ]
+            return [
+                _decoded(job_id, answers[2 * index], answers[2 * index + 1])
+                for index, job_id in enumerate(job_ids)
+            ]
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs.
@@ -169,7 +169,6 @@ def _submission_args(
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
     args: list[str | bytes | int] = [
         submission.id,
-        submitted_at_ms(submission.id),
         submission.queue,
         due,
         len(fields),

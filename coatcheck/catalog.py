@@ -76,14 +76,14 @@ class Catalog:
     def load(cls, path: Path | str) -> Catalog:
         """Read ``catalog.json``. Raises CatalogError."""
         try:
-            return cls.loads(Path(path).read_text())
+            return cls.loads(Path(path).read_bytes())
         except OSError as error:
             raise CatalogError(f"{path} can't be read ({error.strerror}); {REBUILD}") from error
         except CatalogError as error:
             raise CatalogError(f"{path} {error}") from error
 
     @classmethod
-    def loads(cls, text: str) -> Catalog:
+    def loads(cls, text: str | bytes) -> Catalog:
         """Read the text of a catalogue. Raises CatalogError."""
         try:
             document = json.loads(text)

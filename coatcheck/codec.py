@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from coatcheck.job import Job, JobError, JobStatus, Progress, Submission, format_time, parse_time
+from coatcheck.job import (
+    Job,
+    JobError,
+    JobStatus,
+    Progress,
+    Submission,
+    format_time,
+    parse_time,
+    submitted_at_ms,
+)
 
 ENTRY_POINT = "worker_image.runner.run"
 """The one function that jobs name. Which task it runs travels as data, so that whoever can write to
@@ -47,6 +56,26 @@ def dumps(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def _loads(text: bytes) -> Any:
+    """Read JSON. Raises ValueError for NaN and infinities too, which no answer could hold."""
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number of JSON")
+    return number
+
+
+def _inflate(data: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    text = inflater.decompress(data, MAX_DATA)
+    if not inflater.eof:
+        raise MalformedJobError("it is too large or cut off")
+    return text
+
+
 def encode_submission(
     submission: Submission, created_at: datetime, failure_ttl: int
 ) -> dict[str, str | bytes]:
@@ -75,11 +104,7 @@ def decode_call(data: bytes) -> tuple[str, dict[str, Any]]:
     Raises MalformedJobError: not JSON, not the one function that jobs may name, or not its arguments.
     """
     try:
-        inflater = zlib.decompressobj()
-        text = inflater.decompress(data, MAX_DATA)
-        if inflater.unconsumed_tail:
-            raise MalformedJobError("the job's data is too large")
-        function, instance, args, kwargs = json.loads(text)
+        function, instance, args, kwargs = _loads(_inflate(data))
         task, arguments = args
     except (zlib.error, ValueError, TypeError, RecursionError) as error:
         raise MalformedJobError("the job's data is not Coatcheck's JSON") from error
@@ -112,8 +137,10 @@ def decode_summary(job_id: str, values: list[bytes | None]) -> Job:
     return _job(job_id, fields, {}, _text(fields, "description"), {})
 
 
-def encode_result(text: str) -> str:
-    """A result's JSON as RQ keeps it in the stream of results."""
+def encode_result(text: str | None) -> str:
+    """A result's JSON as RQ keeps it in the stream of results: null as nothing."""
+    if text is None or text == "null":
+        return ""
     return base64.b64encode(text.encode()).decode()
 
 
@@ -142,7 +169,8 @@ def _job(
             queue=_text(fields, "origin"),
             status=status,
             arguments=arguments,
-            created_at=_time(fields, "created_at") or datetime.fromtimestamp(0, UTC),
+            created_at=_time(fields, "created_at")
+            or datetime.fromtimestamp(submitted_at_ms(job_id) / 1000, UTC),
             attempt=int(_text(fields, "attempt") or 0),
             interrupted=int(_text(fields, "interrupted") or 0),
             progress=_progress(fields),
@@ -158,11 +186,10 @@ def _job(
     except (
         ValueError,
         TypeError,
-        KeyError,
         OverflowError,
+        OSError,  # a time out of the platform's range
         RecursionError,
         zlib.error,
-        binascii.Error,
     ) as error:
         raise MalformedJobError(f"the job's hash is damaged: {error}") from error
 
@@ -185,18 +212,20 @@ def _progress(fields: Mapping[bytes, bytes]) -> Progress | None:
     text = fields.get(b"progress")
     if not text:
         return None
-    fraction, message = json.loads(text)
+    fraction, message = _loads(text)
     return Progress(float(fraction), str(message))
 
 
 def _result(record: Mapping[bytes, bytes]) -> Any:
     value = record.get(b"return_value")
-    return json.loads(base64.b64decode(value)) if value else None
+    return _loads(base64.b64decode(value)) if value else None
 
 
 def _error(fields: Mapping[bytes, bytes], record: Mapping[bytes, bytes]) -> JobError:
     text = fields.get(b"error")
-    known = json.loads(text) if text else {}
+    known = _loads(text) if text else {}
+    if not isinstance(known, dict):
+        raise MalformedJobError("its error is not an object")
     packed = record.get(b"exc_string")
-    traceback = zlib.decompress(base64.b64decode(packed)).decode() if packed else None
+    traceback = _inflate(base64.b64decode(packed)).decode() if packed else None
     return JobError(str(known.get("type", "Error")), str(known.get("message", "")), traceback)

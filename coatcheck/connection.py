@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +11,14 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,
+    MasterDownError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
     TimeoutError,
+    TryAgainError,
 )
 from redis.retry import Retry
 
@@ -28,10 +32,21 @@ SOCKET_TIMEOUT = 1.2
 RETRIES = 1
 """How often a command is repeated after a broken connection; our writes may safely run twice."""
 
-AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
+AWAY = (
+    ConnectionError,
+    TimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    ClusterDownError,
+    MasterDownError,
+    TryAgainError,
+)
 """What redis-py raises while Redis is unreachable, loading, failing over or full."""
-AWAY_REPLIES = ("CLUSTERDOWN", "MASTERDOWN", "MISCONF", "NOREPLICAS", "TRYAGAIN", "UNBLOCKED")
-"""Starts of error replies that mean the same, for which redis-py has no class."""
+AWAY_REPLY = re.compile(
+    r"(?:Command # .* of pipeline caused error: )?(?:BUSY|MISCONF|NOREPLICAS|UNBLOCKED) ", re.S
+)
+"""Error replies that mean the same, for which redis-py has no class."""
 
 
 def connect(settings: Settings, *, socket_timeout: float = SOCKET_TIMEOUT) -> redis.Redis:
@@ -78,7 +93,7 @@ def reaching_redis() -> Iterator[None]:
     except AWAY as error:
         raise UnavailableError(f"Redis can't be used right now: {_reason(error)}") from error
     except ResponseError as error:
-        if str(error).startswith(AWAY_REPLIES):
+        if AWAY_REPLY.match(str(error)):
             raise UnavailableError(f"Redis can't be used right now: {_reason(error)}") from error
         raise
 

@@ -55,7 +55,7 @@ class Keys:
 
     @property
     def index(self) -> str:
-        """Sorted set of all job ids by the time of their submission, in milliseconds."""
+        """Sorted set of all job ids, all with score 0: then it sorts by the ids, which sort by time."""
         return f"{self.prefix}:index"
 
     @property

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 
 from coatcheck.codec import SUMMARY_FIELDS, MalformedJobError, decode_summary
 from coatcheck.connection import as_text
-from coatcheck.job import Job, JobStatus, is_job_id, submitted_at_ms
+from coatcheck.job import Job, JobStatus, is_job_id
 from coatcheck.keys import Keys
 
 CHUNK = 200
@@ -83,19 +84,13 @@ def _candidates(
 
 
 def _from_index(client: redis.Redis, keys: Keys, cursor: str | None) -> Iterator[list[str]]:
-    newest = "+inf" if cursor is None else str(submitted_at_ms(cursor))
-    offset = 0
-    last = cursor
+    start = b"+" if cursor is None else b"(" + cursor.encode()
     while True:
-        members = client.zrevrangebyscore(keys.index, newest, "-inf", start=offset, num=CHUNK)
+        members: Any = client.zrevrangebylex(keys.index, start, b"-", start=0, num=CHUNK)
         if not members:
             return
-        offset += len(members)
-        # Jobs submitted meanwhile push the others back: an id may come twice.
-        ids = [job_id for job_id in map(as_text, members) if last is None or job_id < last]
-        if ids:
-            last = ids[-1]
-            yield ids
+        yield [as_text(member) for member in members]
+        start = b"(" + members[-1]
 
 
 def _of_status(client: redis.Redis, keys: Keys, status: JobStatus, queue: str | None) -> set[str]:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import redis
 
+from coatcheck.connection import as_text
 from coatcheck.errors import InvalidRequestError
 from coatcheck.job import ENDED_STATUSES
 from coatcheck.keys import Keys
 
-CURSOR = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+CURSOR = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
+"""The id of a stream's entry: two numbers of 64 bits, of which those of 20 digits never come."""
 START = "0-0"
 CHUNKS = 500
 """Most pieces in one answer; a worker writes a piece of at most 64 KiB."""
@@ -47,6 +49,6 @@ def read_log(client: redis.Redis, keys: Keys, job_id: str, after: str | None) ->
     return LogPage(
         text="".join(fields.get(b"t", b"").decode("utf-8", "replace") for _, fields in entries),
         next=entries[-1][0].decode() if entries else cursor,
-        ended=status.decode() in ENDED_STATUSES and len(entries) < CHUNKS,
+        ended=as_text(status) in ENDED_STATUSES and len(entries) < CHUNKS,
         cut=any(b"cut" in fields for _, fields in entries),
     )

@@ -92,9 +92,10 @@ def read_queues(client: redis.Redis, keys: Keys, names: Sequence[str]) -> list[Q
 
 
 def _age(enqueued_at: bytes | None, now: datetime) -> float | None:
-    if not enqueued_at:
+    try:
+        return max(0.0, (now - parse_time((enqueued_at or b"").decode())).total_seconds())
+    except ValueError:
         return None
-    return max(0.0, (now - parse_time(enqueued_at.decode())).total_seconds())
 
 
 def _worker(
@@ -105,14 +106,17 @@ def _worker(
 
     if not text(b"last_heartbeat") or text(b"death"):
         return None
-    return WorkerInfo(
-        name=name,
-        queue=queue,
-        state=text(b"state") or "started",
-        job=execution.decode().partition(":")[0] if execution else None,
-        hostname=text(b"hostname"),
-        pid=int(text(b"pid")) if text(b"pid") else None,
-        version=text(b"catalog"),
-        started_at=parse_time(text(b"birth")) if text(b"birth") else None,
-        last_heartbeat=parse_time(text(b"last_heartbeat")),
-    )
+    try:
+        return WorkerInfo(
+            name=name,
+            queue=queue,
+            state=text(b"state") or "started",
+            job=execution.decode().partition(":")[0] if execution else None,
+            hostname=text(b"hostname"),
+            pid=int(text(b"pid")) if text(b"pid") else None,
+            version=text(b"catalog"),
+            started_at=parse_time(text(b"birth")) if text(b"birth") else None,
+            last_heartbeat=parse_time(text(b"last_heartbeat")),
+        )
+    except ValueError:
+        return None  # a damaged entry: one worker less is shown, not none at all

@@ -7,8 +7,9 @@ once, and of every wrong field, without the functions importing a task.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,10 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 FORMATS = {
     "uuid": r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z",
 }
+
+INTEGER = re.compile(r"[-+]?[0-9]+")
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+"""How numbers are written in a form: Python alone would take ``1_0``, ``nan`` and other digits too."""
 
 
 def validate(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") -> None:
@@ -84,7 +89,7 @@ def _draft7(schema: Any) -> Any:
 
 def _field_errors(arguments: Any, failure: Any) -> list[tuple[list[str | int], str]]:
     """What one failure of the validator means: a path and a text for each field that it names."""
-    path, value = _locate(arguments, str(failure.name or ""))
+    path, value = _locate(arguments, str(failure.name or ""), failure.value)
     definition = failure.definition if isinstance(failure.definition, dict) else {}
     if failure.rule == "required" and isinstance(value, dict):
         missing = [name for name in definition.get("required", ()) if name not in value]
@@ -100,37 +105,47 @@ def _field_errors(arguments: Any, failure: Any) -> list[tuple[list[str | int], s
     return [(path, _detail(failure, definition))]
 
 
-def _locate(data: Any, name: str) -> tuple[list[str | int], Any]:
+def _locate(data: Any, name: str, wanted: Any) -> tuple[list[str | int], Any]:
     """The path to a value, from the validator's name of it (``data.stops[0].city``).
 
-    Follows the data itself, since keys may contain dots and brackets too.
+    Follows the data itself, since keys may contain dots and brackets too. Where the name fits two places,
+    ``wanted``, the value that the validator looked at, decides.
     """
-    rest = name.removeprefix("data")
-    path: list[str | int] = []
-    while rest:
-        if isinstance(data, list):
-            match = re.match(r"\[(\d+)\]", rest)
-            if not match or int(match[1]) >= len(data):
-                break
-            step: str | int = int(match[1])
-            rest = rest[match.end() :]
-        elif isinstance(data, dict):
-            keys = [key for key in data if rest == f".{key}" or rest.startswith((f".{key}.", f".{key}["))]
-            if not keys:
-                break
-            step = max(keys, key=len)
-            rest = rest[len(str(step)) + 1 :]
-        else:
-            break
-        data = data[step]
-        path.append(step)
-    return path, data
+    places = list(_places(data, name.removeprefix("data"))) or [([], data)]
+    return next((place for place in places if place[1] is wanted), places[0])
+
+
+def _places(data: Any, rest: str) -> Iterator[tuple[list[str | int], Any]]:
+    if not rest:
+        yield [], data
+    elif isinstance(data, list):
+        match = re.match(r"\[(\d+)\]", rest)
+        if match and int(match[1]) < len(data):
+            step = int(match[1])
+            for path, value in _places(data[step], rest[match.end() :]):
+                yield [step, *path], value
+    elif isinstance(data, dict):
+        for key in _first_keys(data, rest):
+            for path, value in _places(data[key], rest[len(key) + 1 :]):
+                yield [key, *path], value
+
+
+def _first_keys(data: Mapping[str, Any], rest: str) -> list[str]:
+    """The keys that a name may begin with, ``city`` and ``city.name`` for ``.city.name``; longest first."""
+    ends = [match.start() for match in re.finditer(r"[.\[]|\Z", rest)][1:]
+    if len(ends) < len(data):
+        found = [rest[1:end] for end in ends if rest[1:end] in data]
+    else:
+        found = [key for key in data if rest == f".{key}" or rest.startswith((f".{key}.", f".{key}["))]
+    return sorted(found, key=len, reverse=True)
 
 
 def _detail(failure: Any, definition: Mapping[str, Any]) -> str:
     rule, expected = failure.rule, definition.get(failure.rule)
     if rule == "enum" and isinstance(expected, list):
         return "must be one of " + ", ".join(json.dumps(choice, ensure_ascii=False) for choice in expected)
+    if rule == "const":
+        return "must be " + json.dumps(expected, ensure_ascii=False)
     if rule in ("anyOf", "oneOf") and isinstance(expected, list):
         return "must be " + " or ".join(_alternatives(expected))
     if rule == "type":
@@ -160,8 +175,8 @@ def coerce_form(spec: TaskSpec, pairs: Sequence[tuple[str, str]]) -> dict[str, A
     """Arguments from the fields of an HTML form, which are all text, by the types of the schema.
 
     A repeated field, or a field whose schema is an array, becomes a list. Objects are read as JSON. An
-    empty field that may be null or left out is left out. What can't be converted stays text, for
-    ``validate`` to refuse.
+    empty field is left out, or null if it is required, unless an empty text is what its schema takes.
+    What can't be converted stays text, for ``validate`` to refuse.
     """
     properties = spec.schema.get("properties", {})
     definitions = spec.schema.get("$defs", {})
@@ -173,8 +188,12 @@ def coerce_form(spec: TaskSpec, pairs: Sequence[tuple[str, str]]) -> dict[str, A
     for name, texts in values.items():
         schema = properties.get(name, {})
         kinds = _kinds(schema, definitions)
-        if texts == [""] and "string" not in kinds and ("null" in kinds or name not in required):
-            continue
+        if texts == [""] and not _takes_empty_text(schema, definitions):
+            if name not in required:
+                continue
+            if "null" in kinds:
+                arguments[name] = None
+                continue
         if "array" in kinds and not (len(texts) == 1 and texts[0].lstrip().startswith("[")):
             items = _kinds(_resolved(schema, definitions).get("items", {}), definitions)
             arguments[name] = [_coerced(text, items) for text in texts if text != ""]
@@ -185,19 +204,37 @@ def coerce_form(spec: TaskSpec, pairs: Sequence[tuple[str, str]]) -> dict[str, A
     return arguments
 
 
+def _takes_empty_text(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> bool:
+    """Whether an empty field means an empty text: the schema takes one, and not null."""
+    schema = _target(schema, definitions)
+    if schema.get("type") == "string":
+        return not ({"format", "enum", "const", "pattern"} & schema.keys() or schema.get("minLength"))
+    return any(
+        _takes_empty_text(option, definitions) for option in schema.get("anyOf", ())
+    ) and "null" not in _kinds(schema, definitions)
+
+
+def _target(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema that a reference means; any other schema itself."""
+    if "$ref" not in schema:
+        return schema
+    target: Mapping[str, Any] = definitions.get(str(schema["$ref"]).rpartition("/")[2], {})
+    return target
+
+
 def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
     for option in schema.get("anyOf", ()):
         if option.get("type") == "array":
             return _resolved(option, definitions)
     if "$ref" in schema:
-        return _resolved(definitions.get(str(schema["$ref"]).rpartition("/")[2], {}), definitions)
+        return _resolved(_target(schema, definitions), definitions)
     return schema
 
 
 def _kinds(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> set[str]:
     """The JSON types that a schema allows."""
     if "$ref" in schema:
-        return _kinds(definitions.get(str(schema["$ref"]).rpartition("/")[2], {}), definitions)
+        return _kinds(_target(schema, definitions), definitions)
     kinds: set[str] = set()
     for option in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
         kinds |= _kinds(option, definitions)
@@ -208,15 +245,22 @@ def _kinds(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> set[str
 def _coerced(text: str, kinds: set[str]) -> Any:
     if "boolean" in kinds and text.lower() in ("true", "on", "yes", "1", "false", "off", "no", "0"):
         return text.lower() in ("true", "on", "yes", "1")
-    for kind, convert in (("integer", int), ("number", float)):
-        if kind in kinds:
+    for kind, pattern, convert in (("integer", INTEGER, int), ("number", NUMBER, _finite)):
+        if kind in kinds and pattern.fullmatch(text.strip()):
             try:
                 return convert(text)
             except ValueError:
                 continue
     if kinds & {"object", "array"}:
         try:
-            return json.loads(text)
-        except ValueError:
+            return json.loads(text, parse_constant=_finite, parse_float=_finite)
+        except (ValueError, RecursionError):
             return text
     return text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("JSON has no such number")
+    return number

@@ -53,6 +53,9 @@ class Settings:
     worker_lease: int
     worker_stop_timeout: int
     worker_jobs_per_process: int
+    worker_memory_limit: int
+    worker_unknown_task_wait: int
+    log_format: str
 
     @property
     def prefix(self) -> str:
@@ -65,13 +68,17 @@ class Settings:
 
 
 def _redis_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in REDIS_SCHEMES:
+    if not text.startswith(tuple(f"{scheme}://" for scheme in REDIS_SCHEMES)):
         raise ValueError("a URL that starts with redis://, rediss:// or unix://")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("a URL with a host and a port, such as redis://localhost:6379/0") from None
     if parts.scheme == "unix":
         if not parts.path:
             raise ValueError("a URL with the socket's path, such as unix:///run/redis.sock")
-    elif not parts.hostname:
+    elif not host:
         raise ValueError("a URL with a host, such as redis://localhost:6379/0")
     return text
 
@@ -105,6 +112,15 @@ def _package(text: str) -> str:
     if not all(part.isidentifier() for part in text.split(".")):
         raise ValueError("the dotted name of a Python package, such as worker_image.tasks")
     return text
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(" or ".join(choices))
+        return text
+
+    return parse
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
@@ -231,6 +247,21 @@ SETTINGS: tuple[Setting, ...] = (
         1000,
         "Jobs that one work-horse process runs before it is replaced.",
     ),
+    Setting(
+        "worker_memory_limit",
+        "WORKER_MEMORY_LIMIT",
+        _integer(0, 1_000_000),
+        0,
+        "MiB of memory after which a work-horse process is replaced between two jobs; 0: none.",
+    ),
+    Setting(
+        "worker_unknown_task_wait",
+        "WORKER_UNKNOWN_TASK_WAIT",
+        _integer(0, DAY),
+        600,
+        "Seconds that a job waits for a worker that has its task, before it fails.",
+    ),
+    Setting("log_format", "LOG_FORMAT", _choice("text", "json"), "text", "How workers log: text or json."),
 )
 
 
@@ -285,8 +316,12 @@ def _expected(setting: Setting) -> str:
 
 
 def _shown(text: str) -> str:
-    """A value fit for an error message: without the password of a URL."""
-    return re.sub(r"(?<=:)[^:@/]*(?=@)", "***", text)
+    """A value fit for an error message: without the user and the password of a URL.
+
+    A password may hold any character, also those that should be percent-encoded: all before the last @ goes.
+    """
+    text = re.sub(r"(?s)^([A-Za-z]+://)?.*@", r"\1***@", text)
+    return re.sub(r"(?is)(password=)[^&]*", r"\1***", text)
 
 
 assert [setting.field for setting in SETTINGS] == [field.name for field in fields(Settings)]

@@ -66,7 +66,7 @@ def task(
 
     Raises CatalogError: an option makes no sense.
     """
-    delays = (retry_delays,) if isinstance(retry_delays, int) else tuple(retry_delays)
+    delays = tuple(retry_delays) if isinstance(retry_delays, Sequence) else (retry_delays,)
     options = TaskOptions(name, title, queue, timeout, retries, delays, result_ttl)
 
     def mark(function: Function) -> Function:
@@ -86,7 +86,7 @@ def options_of(function: Callable[..., Any]) -> TaskOptions:
 
 
 def _fault(options: TaskOptions) -> str | None:
-    if options.name is not None and not options.name.isidentifier():
+    if options.name is not None and not str(options.name).isidentifier():
         return f"name={options.name!r} should be a Python identifier"
     if options.queue is not None and not NAME.fullmatch(options.queue):
         return f"queue={options.queue!r} should be up to 64 letters, digits, '_', '-' or '.'"

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import queue
+import resource
 import signal
 import socket
 import sys
@@ -77,7 +78,7 @@ def main() -> None:
     except CatalogError as error:
         reporter.send(broken=str(error))
         return
-    reporter.send(ready=catalog_of(tasks).version)
+    reporter.send(ready=catalog_of(tasks).version, tasks=list(tasks))
     set_reporter(reporter.progress)
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(channel, jobs), daemon=True).start()
@@ -115,7 +116,13 @@ def _run(job: dict[str, Any], tasks: dict[str, Task], settings: Settings, report
     reporter.flush()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    reporter.send(**report)
+    reporter.send(**report, memory=_memory())
+
+
+def _memory() -> int:
+    """The most memory that this process had so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _time_is_over(signum: int, frame: FrameType | None) -> None:

@@ -26,7 +26,10 @@ class HorseDiedError(Exception):
 
 
 class HorseProcess:
-    """One work-horse process. ``version`` is that of its catalogue.
+    """One work-horse process.
+
+    ``version`` is that of its catalogue, ``tasks`` are the names in it; ``jobs_run`` and ``memory`` (the
+    most that it had, in bytes) tell how worn it is.
 
     Raises CatalogError: a task can't be offered; HorseDiedError: the process ended while it started.
     """
@@ -55,20 +58,23 @@ class HorseProcess:
         for source in (self._channel, self._output, self._wake_reader):
             self._selector.register(source, selectors.EVENT_READ)
         self.jobs_run = 0
-        self.version = self._await_ready()
+        self.memory = 0
+        ready = self._await_ready()
+        self.version: str = ready["ready"]
+        self.tasks = frozenset(ready["tasks"])
 
     @property
     def pid(self) -> int:
         """The process' id, also the id of its group."""
         return self._process.pid
 
-    def _await_ready(self) -> str:
+    def _await_ready(self) -> dict[str, Any]:
         printed = ""
         while True:
             events = list(self.events(START_TIMEOUT))
             for event in events:
                 if "ready" in event:
-                    return str(event["ready"])
+                    return event
                 if "broken" in event:
                     self.kill()
                     raise CatalogError(event["broken"])
@@ -107,7 +113,9 @@ class HorseProcess:
             text = self._printed()
             if text:
                 yield {"output": text}
-        yield from reports
+        for report in reports:
+            self.memory = report.get("memory", self.memory)
+            yield report
         if ended:
             yield {"died": self._epitaph()}
 

@@ -1,4 +1,4 @@
-"""Ends a process when its parent dies, even by SIGKILL, which no process can pass on."""
+"""Between a pool and its workers: what ties their lives together, and what they tell each other."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import os
 import signal
 import threading
 
+EX_CONFIG = 78
+"""Exit status (sysexits.h) when no restart can help: a task or a setting is wrong."""
 VARIABLE = "COATCHECK_EXIT_WITH_PARENT"
 """Set to 1 by a parent that gives its child a pipe as standard input and keeps the other end open."""
+BUSY, IDLE = b"+", b"-"
+"""What a worker writes to its pool's pipe when it begins and when it ends a job."""
 
 
 def follow_parent() -> None:
-    """When the parent set the variable: send SIGTERM to this process once standard input ends."""
+    """Send SIGTERM to this process when its parent, which set the variable, dies.
+
+    Even by SIGKILL, which no process can pass on: then standard input ends.
+    """
     if os.environ.get(VARIABLE) == "1":
         threading.Thread(target=_wait_for_end, daemon=True).start()
 

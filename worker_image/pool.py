@@ -13,22 +13,27 @@ from dataclasses import dataclass
 from types import FrameType
 
 from redis import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from coatcheck.catalog import Catalog
 from coatcheck.connection import connect
 from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.settings import Settings, load
+from worker_image import protection
 from worker_image.janitor import Janitor
-from worker_image.lifeline import VARIABLE, follow_parent
+from worker_image.lifeline import BUSY, EX_CONFIG, VARIABLE, follow_parent
+from worker_image.logs import configure
 
-EX_CONFIG = 78
-"""Exit status (sysexits.h) when no restart can help: a task or a setting is wrong."""
 TICK = 1.0
 """Seconds between two rounds of the janitor."""
 BACKOFF = (0.5, 15.0)
 """First and longest pause before a worker that died is started again."""
 STEADY = 30.0
 """Seconds after which a worker's start counts as a success, and its pauses begin small again."""
+EARLY_DEATHS = 5
+"""How often in a row a worker may die at its start, before the pool gives up."""
+EARLY = 10.0
+"""Seconds within which a worker's death counts as one at its start."""
 KILL_AFTER = 10.0
 """Seconds beyond the stop time-out after which a worker is killed."""
 
@@ -44,6 +49,10 @@ class Slot:
     started: float = 0.0
     pause: float = BACKOFF[0]
     due: float = 0.0
+    early_deaths: int = 0
+    status: int = -1
+    """The read end of the pipe on which the worker tells when it begins and ends a job."""
+    busy: bool = False
 
 
 class Pool:
@@ -55,6 +64,8 @@ class Pool:
         self._slots = [Slot(queues[index % len(queues)]) for index in range(count)]
         self._janitor = Janitor(connect(settings), settings, queues)
         self._signals = 0
+        agent = os.environ.get(protection.VARIABLE)
+        self._protection = protection.TaskProtection(agent, self._busy) if agent else None
         self._redis_away = False
 
     def run(self) -> int:
@@ -63,13 +74,17 @@ class Pool:
             signal.signal(signum, self._on_signal)
         status = 0
         while not self._signals:
-            if not self._fill():
-                status = EX_CONFIG
+            if status := self._fill():
                 break
             self._clean_up()
             self._sleep(TICK)
         self._stop()
+        if self._protection is not None:
+            self._protection.close()
         return status
+
+    def _busy(self) -> bool:
+        return any(slot.busy for slot in self._slots)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         self._signals += 1
@@ -79,17 +94,45 @@ class Pool:
         end = time.monotonic() + seconds
         signals = self._signals
         while time.monotonic() < end and self._signals == signals:
+            self._hear()
+            if os.getpid() == 1:
+                self._reap_orphans()
             if any(slot.process is not None and slot.process.poll() is not None for slot in self._slots):
                 return
             time.sleep(0.05)
 
-    def _fill(self) -> bool:
-        """Start what is missing. Returns False when a worker ended because of a wrong task or setting."""
+    def _hear(self) -> None:
+        """Take in which workers run a job now."""
+        for slot in self._slots:
+            with contextlib.suppress(BlockingIOError):
+                if slot.status >= 0 and (said := os.read(slot.status, 4096)):
+                    slot.busy = said.endswith(BUSY)
+                    self._look_again()
+
+    def _reap_orphans(self) -> None:
+        """As a container's first process: bury what tasks started and left behind."""
+        ours = {slot.process.pid for slot in self._slots if slot.process is not None}
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in ours:
+                    return  # its own Popen has to hear of it first
+                os.waitpid(ended.si_pid, 0)
+
+    def _look_again(self) -> None:
+        if self._protection is not None:
+            self._protection.changed()
+
+    def _fill(self) -> int:
+        """Start what is missing. Returns an exit status when that makes no sense any more, else 0."""
         now = time.monotonic()
         for slot in self._slots:
             if slot.process is not None and (status := slot.process.poll()) is not None:
                 if status == EX_CONFIG:
-                    return False
+                    return EX_CONFIG
+                slot.early_deaths = slot.early_deaths + 1 if now - slot.started < EARLY else 0
+                if slot.early_deaths >= EARLY_DEATHS:
+                    log.error("a worker died at its start %d times in a row; giving up", EARLY_DEATHS)
+                    return 1
                 slot.pause = BACKOFF[0] if now - slot.started > STEADY else min(2 * slot.pause, BACKOFF[1])
                 slot.due = now + slot.pause
                 log.warning(
@@ -99,20 +142,25 @@ class Pool:
                     slot.pause,
                 )
                 _close(slot)
+                self._look_again()
             if slot.process is None and now >= slot.due:
-                slot.process = self._spawn(slot.queue)
+                self._spawn(slot)
                 slot.started = now
-        return True
+        return 0
 
-    def _spawn(self, queue: str) -> subprocess.Popen[bytes]:
+    def _spawn(self, slot: Slot) -> None:
         environ = os.environ | {"RQ_KEY_PREFIX": self._settings.prefix, VARIABLE: "1"}
+        slot.status, theirs = os.pipe()
+        os.set_blocking(slot.status, False)
         # Its own session: a terminal's Ctrl-C must reach the pool only, which stops its workers in order.
-        return subprocess.Popen(
-            [sys.executable, "-m", "worker_image.worker", queue],
+        slot.process = subprocess.Popen(
+            [sys.executable, "-m", "worker_image.worker", slot.queue, str(theirs)],
             stdin=subprocess.PIPE,
             env=environ,
+            pass_fds=[theirs],
             start_new_session=True,
         )
+        os.close(theirs)
 
     def _clean_up(self) -> None:
         try:
@@ -132,6 +180,7 @@ class Pool:
         deadline = time.monotonic() + self._settings.worker_stop_timeout + KILL_AFTER
         signals = self._signals
         while any(slot.process is not None and slot.process.poll() is None for slot in self._slots):
+            self._hear()
             if self._signals > signals:
                 signals = self._signals
                 self._signal_all(signal.SIGTERM)
@@ -152,7 +201,9 @@ class Pool:
 def _close(slot: Slot) -> None:
     if slot.process is not None and slot.process.stdin is not None:
         slot.process.stdin.close()
-    slot.process = None
+    if slot.status >= 0:
+        os.close(slot.status)
+    slot.process, slot.status, slot.busy = None, -1, False
 
 
 def _how(status: int) -> str:
@@ -161,16 +212,29 @@ def _how(status: int) -> str:
 
 def main() -> int:
     """Run the pool with the environment's settings. Returns the process' status."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    configure("text")
     try:
         settings = load()
+        configure(settings.log_format)
         queues = all_queues(settings)
+        check_login(settings)
     except (SettingsError, CatalogError) as error:
         log.error("%s", error)
         return EX_CONFIG
     follow_parent()
     log.info("pool starts: queues %s", ", ".join(queues))
     return Pool(settings, queues).run()
+
+
+def check_login(settings: Settings) -> None:
+    """Raises SettingsError when Redis refuses the user or the password. One that is away is waited for."""
+    try:
+        with connect(settings) as client:
+            client.ping()
+    except (AuthenticationError, NoPermissionError) as error:
+        raise SettingsError(f"Redis refuses the log-in of REDIS_URL: {error}") from None
+    except RedisError:
+        return
 
 
 def all_queues(settings: Settings) -> tuple[str, ...]:

@@ -42,6 +42,10 @@ class Run:
         except (KeyError, ValueError, TypeError) as error:
             raise MalformedJobError(f"the job's hash is damaged: {error}") from error
 
+    def log_fields(self, **more: Any) -> dict[str, Any]:
+        """What a log record about this run carries."""
+        return {"job": self.job_id, "task": self.task, "attempt": self.attempt, **more}
+
     @property
     def unsent(self) -> bool:
         """Whether there is something to hand on."""
@@ -65,7 +69,7 @@ class Run:
 
 
 class Outcome:
-    """How a run ended: finished, failed, stopped, interrupted, or lost to another worker."""
+    """How a run ended: finished, failed, stopped, interrupted, unknown here, or lost to another worker."""
 
     def __init__(
         self,
@@ -87,6 +91,12 @@ class Outcome:
     def failed(cls, kind: str, message: str) -> Outcome:
         """A failure that the worker found, not the task."""
         return cls("failed", error=JobError(kind, message), note=f": {message}")
+
+    @classmethod
+    def unknown(cls, task: str) -> Outcome:
+        """The worker has no such task: another one may, after a deployment for example."""
+        message = f"no worker that knows {task} has taken it yet"
+        return cls("unknown", error=JobError("UnknownTask", message), by_task=True, note=f": {message}")
 
     @classmethod
     def stopped(cls) -> Outcome:

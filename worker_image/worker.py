@@ -30,7 +30,7 @@ from rq.defaults import RQ_KEY_PREFIX
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from coatcheck.codec import MalformedJobError, encode_error, encode_result, encode_traceback
+from coatcheck.codec import MalformedJobError, dumps, encode_error, encode_result, encode_traceback
 from coatcheck.connection import as_text, connect
 from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.job import JobError, utcnow
@@ -38,11 +38,10 @@ from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
 from worker_image.horse_process import HorseDiedError, HorseProcess
-from worker_image.lifeline import follow_parent
+from worker_image.lifeline import BUSY, EX_CONFIG, IDLE, follow_parent
+from worker_image.logs import configure
 from worker_image.run import Outcome, Run
 
-EX_CONFIG = 78
-"""Exit status (sysexits.h) when no restart can help: a task or a setting is wrong."""
 DEQUEUE_SECONDS = 1
 """How long one blocking take waits, and so how soon an idle worker stops."""
 BEAT_SECONDS = 5.0
@@ -53,6 +52,8 @@ POLL_SECONDS = 0.25
 """How often a running job's output and progress go to Redis."""
 TIMEOUT_GRACE = 5.0
 """Seconds after a job's time-out in which the task may end by itself, before its process is killed."""
+UNKNOWN_TASK_SECONDS = 2
+"""How long a job waits before it is offered again, when a worker has no such task."""
 RECONNECT_SECONDS = (0.2, 5.0)
 """First and longest pause between two tries to reach Redis."""
 DELIVERY_SECONDS = 600
@@ -62,9 +63,14 @@ log = logging.getLogger("coatcheck.worker")
 
 
 class CoatcheckWorker(Worker):
-    """A worker of one queue."""
+    """A worker of one queue.
 
-    def __init__(self, queue: str, settings: Settings, connection: Redis) -> None:
+    Takes the queue's name, the settings, a connection for blocking takes, and the file descriptor on
+    which it tells its pool when it begins and ends a job (-1: none).
+    """
+
+    def __init__(self, queue: str, settings: Settings, connection: Redis, pool: int = -1) -> None:
+        self._pool = pool
         self._settings = settings
         self._keys = Keys(settings.prefix)
         # Short time-outs here: the connection for blocking takes waits too long for a heartbeat.
@@ -138,17 +144,27 @@ class CoatcheckWorker(Worker):
         try:
             fields = self._begin(run)
             if fields:
+                self._tell(BUSY)
                 started = time.monotonic()
                 outcome = self._run(run, fields)
                 status = self._deliver(run, outcome)
                 seconds = time.monotonic() - started
-                log.info("job %s %s: %s after %.2f s%s", run.job_id, run.task, status, seconds, outcome.note)
+                log.info(
+                    "job %s %s: %s after %.2f s%s",
+                    run.job_id,
+                    run.task,
+                    status,
+                    seconds,
+                    outcome.note,
+                    extra=run.log_fields(outcome=status, duration=round(seconds, 3), worker=self.name),
+                )
         except RedisError as error:
             # The job stays on the list of taken ones, from where the janitor puts it back.
             log.warning("job %s: could not be begun (%s)", run.job_id, type(error).__name__)
         finally:
             self._current = None
             self._beaten = 0.0
+            self._tell(IDLE)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """RQ's loop calls it after each job; the beats that count are in ``_beat``."""
@@ -205,20 +221,32 @@ class CoatcheckWorker(Worker):
         try:
             run.read(fields)
             horse = self.start_horse()
-            log.info("job %s %s: started, attempt %d", run.job_id, run.task, run.attempt)
+            if run.task not in horse.tasks:
+                return Outcome.unknown(run.task)
+            log.info(
+                "job %s %s: started, attempt %d",
+                run.job_id,
+                run.task,
+                run.attempt,
+                extra=run.log_fields(worker=self.name),
+            )
             horse.start_job(run.task, run.arguments, run.timeout)
             outcome = self._watch(run, horse)
         except MalformedJobError as error:
             return Outcome.failed("MalformedJob", f"{error}; nothing was run")
         except HorseDiedError as error:
-            outcome = Outcome.failed("WorkerLost", f"{error} while it ran the task")
+            self._drop_horse()
+            return Outcome.failed("WorkerLost", f"{error} while it ran the task")
         except CatalogError as error:
             self._stop_requested = True
             return Outcome("interrupted", note=f": the tasks can't be loaded: {error}")
-        worn = self._horse is not None and self._horse.jobs_run >= self._settings.worker_jobs_per_process
-        if worn or not outcome.by_task:
+        if not outcome.by_task or self._worn(horse):
             self._drop_horse()
         return outcome
+
+    def _worn(self, horse: HorseProcess) -> bool:
+        limit = self._settings.worker_memory_limit * 1024 * 1024
+        return horse.jobs_run >= self._settings.worker_jobs_per_process or 0 < limit <= horse.memory
 
     def start_horse(self) -> HorseProcess:
         """The work-horse, started if there is none. Raises CatalogError, HorseDiedError."""
@@ -300,11 +328,13 @@ class CoatcheckWorker(Worker):
             return "lost"
         error = outcome.error or JobError("", "")
         keys = [self._keys.job(run.job_id), self._keys.leases, self._keys.results(run.job_id)]
+        unknown = outcome.kind == "unknown"
         args = (
-            encode_result(outcome.result) if outcome.result not in (None, "null") else "",
+            dumps([0, error.message]) if unknown else encode_result(outcome.result),
             encode_traceback(error.traceback or f"{error.type}: {error.message}"),
             encode_error(error),
-            run.retry_delay,
+            UNKNOWN_TASK_SECONDS if unknown else run.retry_delay,
+            self._settings.worker_unknown_task_wait,
         )
         pause, give_up = RECONNECT_SECONDS[0], time.monotonic() + DELIVERY_SECONDS
         while True:
@@ -322,6 +352,10 @@ class CoatcheckWorker(Worker):
                 )
                 self._sleep(pause)
                 pause = min(2 * pause, RECONNECT_SECONDS[1])
+
+    def _tell(self, word: bytes) -> None:
+        if self._pool >= 0:
+            os.write(self._pool, word)
 
     def _sleep(self, seconds: float) -> None:
         """Wait, but no longer than until this worker must stop."""
@@ -344,26 +378,30 @@ class CoatcheckWorker(Worker):
 
 
 def main() -> int:
-    """Serve the queue that the only argument names, until a signal. Returns the process' status."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    for name in ("rq.worker", "rq.job", "rq.queue"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Serve a queue until a signal. Returns the process' status.
+
+    Its arguments: the queue's name, and the file descriptor of the pool's pipe.
+    """
     try:
         settings = load()
     except SettingsError as error:
+        configure("text")
         log.error("%s", error)
         return EX_CONFIG
+    configure(settings.log_format)
     if settings.prefix != RQ_KEY_PREFIX:
         log.error("RQ_KEY_PREFIX=%r should be %r: the pool sets it", RQ_KEY_PREFIX, settings.prefix)
         return EX_CONFIG
     follow_parent()
-    worker = CoatcheckWorker(sys.argv[1], settings, connect(settings, socket_timeout=SOCKET_SECONDS))
+    queue, pipe = sys.argv[1], int(sys.argv[2])
+    os.set_inheritable(pipe, False)
+    worker = CoatcheckWorker(queue, settings, connect(settings, socket_timeout=SOCKET_SECONDS), pipe)
     try:
         worker.start_horse()
     except (CatalogError, HorseDiedError) as error:
         log.error("the tasks can't be loaded:\n%s", error)
         return EX_CONFIG
-    log.info("worker %s serves queue %s", worker.name, sys.argv[1])
+    log.info("worker %s serves queue %s", worker.name, queue)
     try:
         worker.work(logging_level="WARNING")
     except (RedisError, RedisTimeoutError) as error:

@@ -1,8 +1,11 @@
 -- The end of a run. KEYS: job, leases, results.
--- ARGV: prefix, id, execution, queue, worker, outcome, base64 of the result's JSON ('' = null),
--- base64 of the traceback, the error as JSON, seconds until a retry.
+-- ARGV: prefix, id, execution, queue, worker, outcome, base64 of the result's JSON ('' = null; with
+-- 'unknown' the progress to show),
+-- base64 of the traceback, the error as JSON, seconds until a retry, longest wait for a worker that has
+-- the task.
 -- Outcomes: 'finished', 'failed' (retried while retries are left), 'stopped', 'interrupted' (the worker
--- stops: back to the head of the queue, no attempt used up).
+-- stops: back to the head of the queue, no attempt used up), 'unknown' (this worker has no such task: it
+-- waits on the schedule, no attempt used up, until the given second after its first refusal; then 'failed').
 -- Returns the job's new status, or 'lost' when the lease is gone: then nothing is written.
 local id, execution, queue, worker, outcome = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local member = id .. ':' .. execution
@@ -18,6 +21,19 @@ if outcome == 'interrupted' then
   redis.call('HSET', KEYS[1], 'started_at', '')
   enqueue(id, queue, true)
   return 'queued'
+end
+
+if outcome == 'unknown' then
+  redis.call('HSETNX', KEYS[1], 'unknown_since', string.format('%.6f', now))
+  if now - tonumber(redis.call('HGET', KEYS[1], 'unknown_since')) < tonumber(ARGV[11]) then
+    redis.call('HINCRBY', KEYS[1], 'attempt', -1)
+    redis.call('HSET', KEYS[1], 'started_at', '', 'progress', ARGV[7])
+    schedule(id, queue, now + tonumber(ARGV[10]))
+    return 'scheduled'
+  end
+  outcome = 'failed'
+  redis.call('HSET', KEYS[1], 'retries_left', '0')
+  job[3] = '0'
 end
 
 local counter = outcome == 'finished' and 'successful_job_count' or 'failed_job_count'

@@ -10,7 +10,8 @@ redis.call('ZREM', key('failed', queue), id)
 redis.call('ZREM', key('canceled', queue), id)
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', key('log', id))
-redis.call('HDEL', KEYS[1], 'stop_requested', 'progress', 'error', 'interrupted', 'worker_name', 'scheduled_for')
+redis.call('HDEL', KEYS[1], 'stop_requested', 'progress', 'error', 'interrupted', 'worker_name', 'scheduled_for',
+  'unknown_since')
 redis.call('HSET', KEYS[1], 'started_at', '', 'ended_at', '')
 if job[3] then redis.call('HSET', KEYS[1], 'retries_left', job[3]) end
 enqueue(id, queue, false)

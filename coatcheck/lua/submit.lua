@@ -1,6 +1,6 @@
 -- Submit jobs, all or none. KEYS: index, idempotency record.
 -- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, then for each job:
--- id, milliseconds of creation, queue, due second ('' = now), number of hash fields, fields and values.
+-- id, queue, due second ('' = now), number of hash fields, fields and values.
 -- Returns {'new', time}, {'known', ids} or {'mismatch'}.
 local fingerprint = ARGV[2]
 if fingerprint ~= '' then
@@ -14,13 +14,13 @@ end
 local ids = {}
 local i = 4
 while i <= #ARGV do
-  local id, created, queue, due = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local last = i + 4 + 2 * tonumber(ARGV[i + 4])
+  local id, queue, due = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local last = i + 3 + 2 * tonumber(ARGV[i + 3])
   -- The id is there already when the client repeats a call whose answer was lost.
   if redis.call('EXISTS', key('job', id)) == 0 then
     if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
-    redis.call('HSET', key('job', id), unpack(ARGV, i + 5, last))
-    redis.call('ZADD', KEYS[1], created, id)
+    redis.call('HSET', key('job', id), unpack(ARGV, i + 4, last))
+    redis.call('ZADD', KEYS[1], 0, id)
   end
   ids[#ids + 1] = id
   i = last + 1

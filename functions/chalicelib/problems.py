@@ -68,7 +68,7 @@ def answer_to(error: BaseException, instance: str | None = None) -> Answer:
         log.error("Unexpected error (%s)", instance or "no request id", exc_info=error)
         return problem(InternalError(UNEXPECTED), instance)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("%s", error, exc_info=error.__cause__)
+        log.warning("%s (%s)", error, error.__cause__)
     return problem(error)
 
 

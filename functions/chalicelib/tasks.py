@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from chalicelib import bodies
@@ -52,7 +53,9 @@ def accepted(job: Job, request: Request) -> Answer:
 
 def _arguments(request: Request, task: TaskSpec, max_body: int) -> dict[str, Any]:
     if request.body and bodies.is_form(request):
-        return coerce_form(task, bodies.form_fields(request, max_body))
+        arguments = coerce_form(task, bodies.form_fields(request, max_body))
+        # A field may hold JSON of its own, which has to be as strict as a body.
+        return dict(bodies.parse_json(json.dumps(arguments).encode()))
     return bodies.json_object(request, max_body, empty={})
 
 

@@ -29,7 +29,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 DESKTOP = (1280, 900)
-TIMEOUT = 10_000
+TIMEOUT = 20_000
 """Milliseconds; the machine may be busy with other tests."""
 
 

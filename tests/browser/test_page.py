@@ -164,7 +164,7 @@ def test_progress_and_log_are_live(desk: Desk) -> None:
             )
         )
     ticket.becomes("finished")
-    assert len({value for value, _ in seen if value is not None}) >= 3
+    assert len({value for value, _ in seen if value is not None}) >= 2
     assert len({lines for _, lines in seen if 0 < lines < 8}) >= 2
     expect(ticket.log).to_contain_text("8 of 8")
     assert ticket.log_lines() == [f"{number} of 8" for number in range(1, 9)]
@@ -194,10 +194,9 @@ def test_a_failed_job_is_retried(desk: Desk) -> None:
     ticket = desk.run("Task raises error")
     ticket.becomes("failed")
     ticket.button("Retry").click()
-    expect(ticket.stamp).to_have_text(re.compile("queued|started"))
-    expect(ticket.failure).to_have_count(0)
-    ticket.becomes("failed")
     expect(ticket.element).to_contain_text("attempt 2")
+    ticket.becomes("failed")
+    expect(ticket.failure).to_have_count(1)
     expect(desk.tickets).to_have_count(1)
 
 
@@ -228,9 +227,9 @@ def test_a_keyboard_is_enough(desk: Desk) -> None:
     keyboard.press("Tab")
     expect(ticket.button("Retry")).to_be_focused()
     keyboard.press("Enter")
-    expect(ticket.button("Cancel").or_(ticket.button("Stop"))).to_be_focused()
+    expect(ticket.element).to_contain_text("attempt 2")
     ticket.becomes("failed")
-    expect(ticket.button("Retry")).to_be_focused()
+    expect(ticket.button("Retry")).to_be_focused()  # and not lost while there was no such button
 
 
 @pytest.mark.parametrize("desk", [PHONE], indirect=True)
@@ -306,10 +305,22 @@ def test_the_list_shows_the_newest_jobs_and_opens_them(desk: Desk) -> None:
     expect(ticket.element.get_by_role("heading", name="Task raises error")).to_be_focused()
 
 
+def test_a_scheduled_job_can_be_cancelled(desk: Desk) -> None:
+    desk.open()
+    answer = desk.page.request.post(f"{desk.url}tasks/examples.short_task?delay=1h", data={})
+    ticket = Ticket(desk, answer.json()["id"])
+    desk.jobs.filter(has_text=re.compile(ticket.id[-6:])).get_by_role("button").click()
+    expect(ticket.stamp).to_have_text("scheduled")
+    expect(ticket.element).to_contain_text("not before")
+    ticket.button("Cancel").click()
+    expect(ticket.stamp).to_have_text("canceled")
+    expect(ticket.element).to_contain_text("never started")
+
+
 def test_a_job_that_is_gone_is_told(desk: Desk) -> None:
     desk.watch.expect(ANSWERED.format(404))
     desk.open()
-    ticket = desk.run("Short task")
+    ticket = desk.run("Count slowly")
     gone = {"type": "urn:coatcheck:problem:unknown-job", "title": "There is no such job", "status": 404}
     routed(desk, f"jobs/{ticket.id}", lambda route: route.fulfill(status=404, json=gone))
     expect(ticket.element).to_contain_text("This job is gone")
@@ -408,7 +419,7 @@ def test_polling_heeds_retry_after(desk: Desk) -> None:
     desk.page.route(re.compile(r"/jobs/[0-9a-z]{36}$"), slow_down)
     desk.choose("Count slowly")
     desk.page.get_by_label("Pause").fill("0.1")
-    desk.page.get_by_label("To", exact=True).fill("60")
+    desk.page.get_by_label("To", exact=True).fill("50")
     desk.run().becomes("finished")
     pauses = [after - before for before, after in pairwise(asked)]
     assert len(pauses) >= 2

@@ -58,7 +58,7 @@ class Api:
         self, method: str, url: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
     ) -> Reply:
         """The answer to a request for a path below the stage."""
-        route = self._routes.match_route(url)
+        route = self._routes.match_route(url or "/")
         parts = urlsplit(url)
         raw = body.encode() if isinstance(body, str) else body
         event = {
@@ -72,17 +72,12 @@ class Api:
             "requestContext": {
                 "httpMethod": method,
                 "resourcePath": route.route,
-                # API Gateway tells the stage's root with a slash or without, as it was asked for.
-                "path": self._prefix + parts.path
-                if parts.path != "/" or not self._prefix
-                else f"{self._prefix}/",
+                "path": self._prefix + parts.path,
                 "authorizer": self.authorizer,
             },
             "body": None if raw is None else base64.b64encode(raw).decode(),
             "isBase64Encoded": raw is not None,
         }
-        if parts.path == "":
-            event["requestContext"]["path"] = self._prefix  # type: ignore[index]
         answer = self._app(event, LambdaContext("coatcheck", 512))
         single = {name.lower(): value for name, value in answer["headers"].items()}
         assert answer["multiValueHeaders"] == {}

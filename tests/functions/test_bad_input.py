@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_a_body_that_is_no_json_object(api: Api, body: bytes | str) -> None:
 
 
 def test_a_json_error_tells_its_place(api: Api) -> None:
-    assert "line 2, column 8" in api.send(COUNT, '{"to":\n  "3" "4"}').json["detail"]
+    assert "line 2, column 7" in api.send(COUNT, '{"to":\n  "3" "4"}').json["detail"]
 
 
 def test_a_pair_of_surrogates_is_one_character(free: Api) -> None:
@@ -180,6 +181,12 @@ def test_a_form_with_a_value_that_json_does_not_know_or_the_schema_does_not_take
     free: Api, body: str
 ) -> None:
     assert free.send("/tasks/free.form", body, FORM).is_problem(422, "invalid-arguments")
+
+
+@pytest.mark.parametrize("inner", ["[" * 70 + "]" * 70, '"\\ud800"'])
+def test_json_inside_a_form_is_read_as_strictly(free: Api, inner: str) -> None:
+    reply = free.send("/tasks/free.form", "data=" + quote(f'{{"a":{inner}}}'), FORM)
+    assert reply.status in (400, 422), reply
 
 
 @pytest.mark.parametrize(

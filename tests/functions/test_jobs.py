@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 
-from coatcheck.job import Job
+from coatcheck.job import Job, new_job_id
 from tests.functions.client import Api, Reply
 from tests.support.polling import eventually
 from tests.support.processes import PoolProcess
@@ -118,8 +119,19 @@ def test_an_unknown_or_malformed_id_is_a_404(api: Api, job_id: str, method: str,
     assert api.request(method, f"/jobs/{job_id}{path}").is_problem(404, "unknown-job")
 
 
-def test_the_list_has_the_newest_first_page_by_page(api: Api, submit: Callable[..., Job]) -> None:
-    ids = [submit("examples.short_task").id for _ in range(5)]
+@pytest.fixture
+def submit_in_turn(submit: Callable[..., Job]) -> Callable[..., str]:
+    """Submits one job, a second after the one before by its id, which sorts by time; returns the id."""
+    seconds = count(1_700_000_000)
+
+    def submit_next(task: str, **options: str) -> str:
+        return submit(task, id=new_job_id(next(seconds)), **options).id
+
+    return submit_next
+
+
+def test_the_list_has_the_newest_first_page_by_page(api: Api, submit_in_turn: Callable[..., str]) -> None:
+    ids = [submit_in_turn("examples.short_task") for _ in range(5)]
     first = api.get("/jobs?limit=3").json
     assert [job["id"] for job in first["jobs"]] == ids[:1:-1]
     second = api.get(f"/jobs?limit=3&cursor={first['next']}").json
@@ -127,10 +139,10 @@ def test_the_list_has_the_newest_first_page_by_page(api: Api, submit: Callable[.
     assert second["next"] is None
 
 
-def test_the_list_is_filtered_by_status_queue_and_task(api: Api, submit: Callable[..., Job]) -> None:
-    short = submit("examples.short_task").id
-    other = submit("examples.short_task", queue="other").id
-    long = submit("examples.long_task").id
+def test_the_list_is_filtered_by_status_queue_and_task(api: Api, submit_in_turn: Callable[..., str]) -> None:
+    short = submit_in_turn("examples.short_task")
+    other = submit_in_turn("examples.short_task", queue="other")
+    long = submit_in_turn("examples.long_task")
     api.delete(f"/jobs/{long}")
 
     def ids(query: str) -> list[str]:

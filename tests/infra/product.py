@@ -58,7 +58,8 @@ class Product:
         return self._log.read_text()
 
     def ask(self, path: str, document: Any = None, method: str | None = None) -> dict[str, Any]:
-        """The JSON answer to a request; a document is sent as its JSON body."""
+        """The JSON answer to a request, whatever its status; a document is sent as its JSON body."""
+        assert self.url, self.log()
         body = None if document is None else json.dumps(document).encode()
         request = Request(
             self.url.rstrip("/") + path, body, {"Content-Type": "application/json"}, method=method
@@ -111,7 +112,9 @@ class Product:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                if f"MARKER={self.marker}".encode() in (folder / "environ").read_bytes():
+                # Redis writes its title over its environment, but works in the data folder.
+                marked = f"MARKER={self.marker}".encode() in (folder / "environ").read_bytes()
+                if marked or (folder / "cwd").readlink() == self.data:
                     found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue

@@ -57,7 +57,7 @@ def test_a_job_runs_to_its_end_and_changes_are_logged_reads_are_not(start: Start
 def test_verbose_logs_reads_too(start: Start) -> None:
     product = start("--verbose")
     product.ask("/tasks")
-    assert re.search(r"api    GET /tasks 200 \d+ ms", product.log())
+    eventually(lambda: re.search(r"api    GET /tasks 200 \d+ ms", product.log()))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -120,13 +120,13 @@ def test_a_killed_up_leaves_its_redis_which_the_next_one_uses(start: Start) -> N
     first = start()
     job = first.submit("examples.count_slowly", SLOW)
     first.until(job, "started")
-    redis = first.process_of("redis.sock")
+    redis = first.process_of("unixsocket:")
     first.process.kill()
     first.process.wait()
     eventually(lambda: set(first.processes()) == {redis}, what="only Redis is left")
 
     second = start()
-    assert "found running" in second.log()
+    eventually(lambda: "found running" in second.log())
     second.until(job, "started")
     second.signal(signal.SIGINT)
     assert gone(redis)
@@ -147,7 +147,7 @@ def test_a_dead_redis_is_started_again_with_all_jobs(start: Start) -> None:
     product = start()
     job = product.submit("examples.count_slowly", {"to": 1, "pause": 0})
     product.until(job, "finished")
-    os.kill(product.process_of("redis.sock"), signal.SIGKILL)
+    os.kill(product.process_of("unixsocket:"), signal.SIGKILL)
     eventually(lambda: "runs again" in product.log(), what="Redis is back")
     assert product.job(job)["result"] == 1
     again = product.submit("examples.count_slowly", {"to": 2, "pause": 0})
@@ -219,7 +219,7 @@ def test_a_given_redis_is_used_and_none_is_started(start: Start, redis_url: str)
 def test_a_given_redis_that_is_away_is_waited_for(start: Start, tmp_path: Path) -> None:
     product = start(REDIS_URL=f"unix://{tmp_path}/nothing.sock")
     assert product.ask("/health")["status"] == "unavailable"
-    assert "REDIS_URL can't be reached" in product.log()
+    eventually(lambda: "REDIS_URL can't be reached" in product.log())
 
 
 def test_the_api_never_imports_a_task_nor_what_only_workers_need(start: Start, tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_the_api_never_imports_a_task_nor_what_only_workers_need(start: Start, t
     assert importers
     assert str(product.process.pid) not in importers
     imported = set(re.findall(r"^import time:.*\| +([\w.]+)$", product.log(), re.MULTILINE))
-    assert {"app", "chalicelib.tasks", "redis"} <= imported
+    assert {"chalicelib.tasks", "redis"} <= imported
     assert not {
         name for name in imported if name.split(".")[0] in ("rq", "pydantic", "worker_image", "heavy_tasks")
     }

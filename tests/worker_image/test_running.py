@@ -21,7 +21,7 @@ StartPool = Callable[..., PoolProcess]
 @pytest.fixture
 def finish(adapter: QueueAdapter, start_pool: StartPool, submit: Submit) -> Submit:
     """Starts a pool, submits a job and returns how it ended."""
-    start_pool(COATCHECK_MAX_RESULT="2000", COATCHECK_MAX_LOG="2000")
+    start_pool(COATCHECK_MAX_RESULT="2000", COATCHECK_MAX_LOG="2000", WORKER_UNKNOWN_TASK_WAIT="0")
 
     def finish(task: str, arguments: dict[str, object] | None = None, **options: object) -> Job:
         return ended(adapter, submit(task, arguments, **options))
@@ -93,7 +93,7 @@ def test_an_error_keeps_its_traceback_from_the_task_on(
         ("odd.not_json", {}, "ResultError", "JSON"),
         ("odd.add", {"left": "many"}, "ArgumentsError", "/left"),
         ("odd.add", {"left": 1, "top": 2}, "ArgumentsError", "/top"),
-        ("odd.missing", {}, "UnknownTaskError", "odd.missing"),
+        ("odd.missing", {}, "UnknownTask", "odd.missing"),
         ("odd.system_exit", {}, "SystemExit", "3"),
         ("odd.exit_at_once", {"status": 7}, "WorkerLost", "status 7"),
     ],
@@ -219,3 +219,29 @@ def test_each_queue_has_its_own_worker(start_pool: StartPool, submit: Submit, ad
     assert [ended(adapter, job).status for job in jobs] == [JobStatus.FINISHED] * 2
     names = {worker.name for queue in adapter.queues(["default", "other"]) for worker in queue.workers}
     assert len(names) == 2
+
+
+def told(adapter: QueueAdapter, job: Job) -> Job | None:
+    now = adapter.get(job.id)
+    return now if now.progress else None
+
+
+def test_a_job_that_no_worker_knows_waits_for_one_that_does_and_says_so(
+    start_pool: StartPool, submit: Submit, adapter: QueueAdapter
+) -> None:
+    old = start_pool(COATCHECK_TASKS="worker_image.tasks")
+    job = submit("odd.add", {"left": 1}, retries=0)
+    waiting = eventually(lambda: told(adapter, job))
+    assert waiting.progress and "no worker that knows odd.add" in waiting.progress.message
+    assert (waiting.attempt, waiting.status) == (0, JobStatus.SCHEDULED)
+    old.terminate()
+    start_pool()
+    assert ended(adapter, job).result == 3
+
+
+def test_a_process_that_grew_beyond_its_limit_is_replaced(
+    start_pool: StartPool, submit: Submit, adapter: QueueAdapter
+) -> None:
+    start_pool(WORKER_MEMORY_LIMIT="1")
+    first, second = (ended(adapter, submit("odd.which_process")).result for _ in range(2))
+    assert first != second

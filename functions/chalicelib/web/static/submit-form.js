@@ -109,7 +109,7 @@ export class SubmitForm {
     if (!form) return;
     this.#problems.replaceChildren();
     const { value, errors } = form.read();
-    if (errors.length) return this.#complain(form, needsAnother(errors.length), errors);
+    if (errors.length) return this.#complain(task, needsAnother(errors.length), errors);
     this.#wait(1);
     try {
       const { data, retryAfter } = await submitTask(task.name, value);
@@ -119,7 +119,7 @@ export class SubmitForm {
       if (!(error instanceof ApiError)) throw error;
       const { title, detail, errors: fieldErrors = [] } = error.problem;
       const text = fieldErrors.length ? needsAnother(fieldErrors.length) : sentence(title, detail);
-      this.#complain(form, text || error.message, fieldErrors);
+      this.#complain(task, text || error.message, fieldErrors);
     } finally {
       this.#wait(-1);
     }
@@ -136,12 +136,17 @@ export class SubmitForm {
 
   /**
    * Errors at their fields, a summary with links to them, and the focus at the first.
-   * @param {SchemaForm} form
+   * Who looks at another task meanwhile is told, but not pulled back.
+   * @param {Task} task
    * @param {string} text
    * @param {import("./api.js").FieldError[]} errors
    */
-  #complain(form, text, errors) {
-    const findings = form.showErrors(errors);
+  #complain(task, text, errors) {
+    const findings = this.#forms.get(task.name)?.showErrors(errors) ?? [];
+    if (this.#chosen !== task) {
+      this.#problems.replaceChildren(h("p", {}, `${task.title} was not submitted. ${text}`));
+      return;
+    }
     const items = findings.map(({ field, text }) =>
       field
         ? h(

@@ -1,0 +1,76 @@
+"""``/`` and ``/static/{name}``: the page's files, and no others."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from chalicelib.page import TYPES, WEB
+from tests.functions.client import Api
+
+FILES = sorted(path.name for path in (WEB / "static").iterdir())
+
+
+def test_the_page_is_html_that_loads_only_from_here(api: Api) -> None:
+    reply = api.get("/")
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    policy = reply.headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy
+    assert "base-uri 'self'" in policy and "frame-ancestors 'none'" in policy
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["referrer-policy"] == "no-referrer"
+
+
+def test_at_the_root_the_page_needs_no_base(api: Api) -> None:
+    body = api.get("/").body
+    assert "<base" not in body and "<!-- base -->" not in body
+
+
+@pytest.mark.parametrize(("url", "base"), [("/", None), ("", '<base href="api/">')])
+def test_below_a_stage_the_page_needs_one_unless_its_address_ends_in_a_slash(
+    staged: Api, url: str, base: str | None
+) -> None:
+    assert re.findall("<base.*?>", staged.get(url).body) == ([] if base is None else [base])
+
+
+def test_what_stands_in_the_address_can_t_leave_the_attribute(context: object) -> None:
+    body = Api(stage='"><script>alert(1)</script>').get("").body
+    assert "<script>alert" not in body
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_is_served_as_what_it_is(api: Api, name: str) -> None:
+    reply = api.get(f"/static/{name}")
+    assert reply.status == 200
+    assert reply.body == (WEB / "static" / name).read_text()
+    assert reply.headers["content-type"] == TYPES[name[name.rindex(".") :]]
+
+
+def test_every_file_that_the_page_names_exists() -> None:
+    named = re.findall(r'(?:href|src)="static/([^"]+)"', (WEB / "index.html").read_text())
+    assert named and set(named) <= set(FILES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing.js",
+        "..",
+        ".",
+        "",
+        "..%2Findex.html",
+        "..%2F..%2Fpage.py",
+        "%2e%2e%2findex.html",
+        "%252e%252e%252findex.html",
+        "..%5Cindex.html",
+        "%2Fetc%2Fpasswd",
+        "app.js%00",
+        "app.js%00.css",
+        "APP.JS",
+        "static%2Fapp.js",
+    ],
+)
+def test_nothing_else_is_ever_opened(api: Api, name: str) -> None:
+    assert api.get(f"/static/{name or '%20'}").is_problem(404, "not-found")
