@@ -51,7 +51,8 @@ class QueueAdapter:
         """Submit jobs, all or none, in one transaction.
 
         Takes checked submissions; with an idempotency key also the ``fingerprint`` of the request. The
-        same key and fingerprint again return the jobs of the first time.
+        same key and fingerprint again return the jobs of the first time, as long as any of them is kept;
+        those that are not kept any more are left out.
 
         Raises IdempotencyMismatchError: the key was used for another request.
         """
@@ -81,16 +82,24 @@ class QueueAdapter:
         return self._get_all([_checked(job_id)])[0]
 
     def _get_all(self, job_ids: Sequence[str]) -> list[Job]:
+        """Those of the jobs that are kept. Raises UnknownJobError: none is."""
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hgetall(self._keys.job(job_id))
             pipeline.xrevrange(self._keys.results(job_id), count=1)
         with reaching_redis():
             answers = pipeline.execute(raise_on_error=False)
-            return [
-                _decoded(job_id, answers[2 * index], answers[2 * index + 1])
-                for index, job_id in enumerate(job_ids)
-            ]
+        found: list[Job] = []
+        missing: UnknownJobError | None = None
+        for index, job_id in enumerate(job_ids):
+            try:
+                with reaching_redis():
+                    found.append(_decoded(job_id, answers[2 * index], answers[2 * index + 1]))
+            except UnknownJobError as error:
+                missing = error
+        if missing is not None and not found:
+            raise missing
+        return found
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs.

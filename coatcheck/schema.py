@@ -253,7 +253,9 @@ def _coerced(text: str, kinds: set[str]) -> Any:
                 continue
     if kinds & {"object", "array"}:
         try:
-            return json.loads(text, parse_constant=_finite, parse_float=_finite)
+            return json.loads(
+                text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_without_repeats
+            )
         except (ValueError, RecursionError):
             return text
     return text
@@ -264,3 +266,10 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("JSON has no such number")
     return number
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return members

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,13 +55,13 @@ def build(environ: Mapping[str, str] | None = None, check: Callable[[], None] = 
 
 def write(text: str, path: Path) -> None:
     """Write a file whole or not at all. Raises StartError."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(text)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
+        new.write_text(text)
+        new.replace(path)
     except OSError as error:
+        new.unlink(missing_ok=True)
         raise StartError(f"{path} can't be written: {error.strerror}") from error
 
 

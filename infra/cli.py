@@ -14,7 +14,7 @@ EPILOG = """\
 exit status:
   0  done, or stopped as asked
   1  the check failed (catalog --check)
-  2  wrong arguments, settings or tasks, or a part that can't be started; the last line says what
+  2  wrong arguments, settings or tasks, or a part that can't be built or started; the last line says what
  78  the same, from 'worker': no restart can help
 
 Settings come from the environment; the README lists them.
@@ -69,6 +69,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--check", type=Path, metavar="FILE", help="write nothing, but fail if FILE is not what the tasks say"
     )
 
+    package = commands.add_parser(
+        "package",
+        help="build the function package for Lambda, and try it",
+        description="Build what goes to Lambda: deployment.zip, and sam.json with Chalice's template.",
+    )
+    package.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build"),
+        metavar="FOLDER",
+        help="where to write the files (default: %(default)s)",
+    )
+
     commands.add_parser(
         "worker",
         help="run workers only, for the Redis of REDIS_URL",
@@ -96,6 +109,8 @@ def _run(parsed: argparse.Namespace) -> int:
             from infra.up import run
         case "catalog":
             from infra.catalog import run
+        case "package":
+            from infra.package.command import run
         case _:
             from infra.worker import run
     return run(parsed)

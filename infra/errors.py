@@ -7,3 +7,7 @@ from coatcheck.errors import CoatcheckError
 
 class StartError(CoatcheckError):
     """A part can't be started; the message says which, why, and what to do about it."""
+
+
+class PackageError(CoatcheckError):
+    """The function package can't be built, or does not work; the message says why."""

@@ -55,7 +55,11 @@ end
 local record = {'worker_name', worker, 'execution_id', execution,
   'execution_started_at', default(began, now), 'execution_ended_at', string.format('%.6f', now)}
 if outcome == 'finished' then
-  redis.call('XADD', KEYS[3], 'MAXLEN', 10, '*', 'type', '1', 'return_value', ARGV[7], unpack(record))
+  if ARGV[7] ~= '' then  -- RQ's readers take an empty text for damaged JSON
+    record[#record + 1] = 'return_value'
+    record[#record + 1] = ARGV[7]
+  end
+  redis.call('XADD', KEYS[3], 'MAXLEN', 10, '*', 'type', '1', unpack(record))
   finish(id, queue, 'finished', 'finished', tonumber(default(job[1], '86400')))
 else
   redis.call('HSET', KEYS[1], 'error', ARGV[9])

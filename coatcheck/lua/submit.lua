@@ -4,10 +4,12 @@
 -- Returns {'new', time}, {'known', ids} or {'mismatch'}.
 local fingerprint = ARGV[2]
 if fingerprint ~= '' then
-  local known = redis.call('HMGET', KEYS[2], 'fingerprint', 'jobs', 'first')
-  if known[1] and redis.call('EXISTS', key('job', known[3])) == 1 then
-    if known[1] ~= fingerprint then return {'mismatch'} end
-    return {'known', known[2]}
+  local known = redis.call('HMGET', KEYS[2], 'fingerprint', 'jobs')
+  for id in string.gmatch(known[2] or '', '[^,]+') do
+    if redis.call('EXISTS', key('job', id)) == 1 then
+      if known[1] ~= fingerprint then return {'mismatch'} end
+      return {'known', known[2]}
+    end
   end
 end
 
@@ -27,7 +29,7 @@ while i <= #ARGV do
 end
 
 if fingerprint ~= '' then
-  redis.call('HSET', KEYS[2], 'fingerprint', fingerprint, 'jobs', table.concat(ids, ','), 'first', ids[1])
+  redis.call('HSET', KEYS[2], 'fingerprint', fingerprint, 'jobs', table.concat(ids, ','))
   redis.call('EXPIRE', KEYS[2], ARGV[3])
 end
 return {'new', iso()}

@@ -47,6 +47,12 @@ class Target:
             return f"LocalStack at {self.endpoint}"
         return f"AWS account {self.account}, region {self.region}"
 
+    @property
+    def partition(self) -> str:
+        """The first part of ARNs after ``arn:``, such as ``aws`` or ``aws-cn``."""
+        partition: str = self.session.get_partition_for_region(self.region)
+        return partition
+
     def waiter(self, minutes: float = 10) -> dict[str, int | float]:
         """boto3's ``WaiterConfig``: its own default looks only every 30 s."""
         return {"Delay": self.delay, "MaxAttempts": max(1, int(minutes * 60 / max(self.delay, 0.01)))}

@@ -34,6 +34,10 @@ def test_one_task_is_what_the_catalogue_says_of_it(api: Api) -> None:
     assert api.get("/tasks/examples.count_slowly").json == listed["examples.count_slowly"]
 
 
+def test_a_name_may_be_percent_encoded(api: Api) -> None:
+    assert api.get("/tasks/examples%2Eshort%5Ftask").json["name"] == "examples.short_task"
+
+
 def test_a_task_shows_the_queue_and_timeout_that_its_jobs_will_get(api: Api) -> None:
     own = api.get("/tasks/reports.yearly").json
     assert (own["queue"], own["timeout"], own["retries"]) == ("reports", 33, 2)

@@ -35,9 +35,9 @@ def test_below_a_stage_the_page_needs_one_unless_its_address_ends_in_a_slash(
     assert re.findall("<base.*?>", staged.get(url).body) == ([] if base is None else [base])
 
 
-def test_what_stands_in_the_address_can_t_leave_the_attribute(context: object) -> None:
-    body = Api(stage='"><script>alert(1)</script>').get("").body
-    assert "<script>alert" not in body
+def test_what_stands_in_the_address_can_t_leave_the_attribute() -> None:
+    body = Api(stage='"><script src=x>').get("").body
+    assert "<base" in body and "<script src" not in body
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -140,3 +140,16 @@ def which_process() -> int:
 def on_other_queue() -> str:
     """Waits on a queue of its own."""
     return "other"
+
+
+def note(journal: str, name: str, seconds: float) -> str:
+    """Appends its name to a file, then takes its time."""
+    with Path(journal).open("a") as file:
+        file.write(f"{name}\n")
+    time.sleep(seconds)
+    return name
+
+
+def leave_a_child() -> None:
+    """Leaves a process behind whose parent is gone, and which then ends."""
+    subprocess.run(["sh", "-c", "sleep 0.2 & sleep 0.1 &"], check=True)

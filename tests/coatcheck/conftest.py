@@ -1,0 +1,85 @@
+"""A worker by hand: takes, begins and ends jobs with the real scripts, step by step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from coatcheck.codec import encode_error, encode_result, encode_traceback
+from coatcheck.job import JobError
+from coatcheck.keys import Keys
+from coatcheck.scripts import Scripts
+from coatcheck.settings import Settings
+
+
+@dataclass
+class WorkerByHand:
+    """Does what a worker does with a job, but nothing until it is told to."""
+
+    redis: redis.Redis
+    keys: Keys
+    scripts: Scripts
+    name: str = "by-hand"
+    lease: int = 60
+
+    def take(self, queue: str = "default") -> str:
+        """Takes the next job, without beginning it."""
+        taken = self.redis.lmove(self.keys.queue(queue), self.keys.intermediate(queue), "LEFT", "RIGHT")
+        assert taken is not None, f"nothing waits on {queue}"
+        return bytes(taken).decode() if isinstance(taken, bytes) else taken
+
+    def begin(self, queue: str = "default") -> tuple[str, str]:
+        """Takes and begins the next job; returns its id and the execution's."""
+        job_id, execution = self.take(queue), uuid4().hex
+        job_keys = [self.keys.job(job_id), self.keys.intermediate(queue), self.keys.leases]
+        assert self.scripts.run("begin", job_keys, job_id, queue, self.name, execution, self.lease)
+        return job_id, execution
+
+    def report(
+        self, job_id: str, execution: str, text: str = "", progress: Any = None, cut: bool = False
+    ) -> str:
+        """Hands on output and progress; returns what the script answers."""
+        job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.log(job_id)]
+        shown = "" if progress is None else json.dumps(progress)
+        answer = self.scripts.run(
+            "renew", job_keys, job_id, execution, self.lease, shown, text, "1" if cut else ""
+        )
+        return bytes(answer).decode()
+
+    def end(
+        self,
+        job_id: str,
+        execution: str,
+        outcome: str = "finished",
+        *,
+        result: Any = None,
+        error: JobError | None = None,
+        delay: int = 0,
+        queue: str = "default",
+    ) -> str:
+        """Ends a run; returns the job's new status."""
+        error = error or JobError("ValueError", "bad value", "Traceback: ...")
+        job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.results(job_id)]
+        packed = encode_result(json.dumps(result)), encode_traceback(error.traceback or "")
+        told = encode_error(error)
+        answer = self.scripts.run(
+            "finish", job_keys, job_id, execution, queue, self.name, outcome, *packed, told, delay, 600
+        )
+        return bytes(answer).decode()
+
+    def run(self, outcome: str = "finished", *, queue: str = "default", **how: Any) -> str:
+        """Takes the next job through to its end; returns its id."""
+        job_id, execution = self.begin(queue)
+        self.end(job_id, execution, outcome, queue=queue, **how)
+        return job_id
+
+
+@pytest.fixture
+def worker(client: redis.Redis, keys: Keys, settings: Settings) -> WorkerByHand:
+    """A worker by hand in the test's namespace."""
+    return WorkerByHand(client, keys, Scripts(client, settings.prefix))

@@ -1,0 +1,226 @@
+"""Settings come from the environment and are checked before anything starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from coatcheck.errors import SettingsError
+from coatcheck.settings import SETTINGS, load
+
+URL = {"REDIS_URL": "redis://localhost:6379/0"}
+
+DEFAULTS = {
+    "redis_url": "redis://localhost:6379/0",
+    "redis_cluster": False,
+    "aws_region": "",
+    "redis_iam_user": "",
+    "redis_iam_cache": "",
+    "namespace": "coatcheck",
+    "queues": ("default",),
+    "catalog": "",
+    "max_body": 1_048_576,
+    "max_result": 1_048_576,
+    "max_log": 1_048_576,
+    "max_batch": 1000,
+    "default_timeout": 1800,
+    "max_timeout": 86_400,
+    "result_ttl": 86_400,
+    "failure_ttl": 604_800,
+    "idempotency_ttl": 86_400,
+    "tasks": "worker_image.tasks",
+    "worker_processes": 0,
+    "worker_lease": 12,
+    "worker_stop_timeout": 110,
+    "worker_jobs_per_process": 1000,
+    "worker_memory_limit": 0,
+    "worker_unknown_task_wait": 600,
+    "log_format": "text",
+}
+
+VALID = [
+    ("REDIS_URL", "rediss://user:secret@cache.example:6380/1", "rediss://user:secret@cache.example:6380/1"),
+    ("REDIS_URL", "unix:///run/redis.sock?db=2", "unix:///run/redis.sock?db=2"),
+    ("REDIS_CLUSTER", "1", True),
+    ("REDIS_CLUSTER", "0", False),
+    ("AWS_REGION", "eu-central-1", "eu-central-1"),
+    ("COATCHECK_NAMESPACE", "shop.staging_2", "shop.staging_2"),
+    ("COATCHECK_QUEUES", "fast, slow ,,fast", ("fast", "slow")),
+    ("COATCHECK_CATALOG", "/opt/catalog.json", "/opt/catalog.json"),
+    ("COATCHECK_MAX_BODY", "1024", 1024),
+    ("COATCHECK_MAX_RESULT", "67108864", 67_108_864),
+    ("COATCHECK_MAX_LOG", "2048", 2048),
+    ("COATCHECK_MAX_BATCH", "10000", 10_000),
+    ("COATCHECK_DEFAULT_TIMEOUT", "1", 1),
+    ("COATCHECK_MAX_TIMEOUT", "604800", 604_800),
+    ("COATCHECK_RESULT_TTL", "60", 60),
+    ("COATCHECK_FAILURE_TTL", "31536000", 31_536_000),
+    ("COATCHECK_IDEMPOTENCY_TTL", "5", 5),
+    ("COATCHECK_TASKS", "my.own.tasks", "my.own.tasks"),
+    ("WORKER_PROCESSES", "256", 256),
+    ("WORKER_LEASE", "2", 2),
+    ("WORKER_STOP_TIMEOUT", "0", 0),
+    ("WORKER_JOBS_PER_PROCESS", "1", 1),
+    ("WORKER_MEMORY_LIMIT", "512", 512),
+    ("WORKER_UNKNOWN_TASK_WAIT", "0", 0),
+    ("LOG_FORMAT", "json", "json"),
+]
+
+INVALID = [
+    ("REDIS_URL", "localhost:6379", "redis://"),
+    ("REDIS_URL", "http://localhost", "redis://"),
+    ("REDIS_URL", "redis:localhost", "redis://"),
+    ("REDIS_URL", "redis://", "a host"),
+    ("REDIS_URL", "redis://:6379/0", "a host"),
+    ("REDIS_URL", "redis://[::1", "a host"),
+    ("REDIS_URL", "redis://localhost:port/0", "a port"),
+    ("REDIS_URL", "redis://localhost:99999/0", "a port"),
+    ("REDIS_URL", "unix://", "the socket's path"),
+    ("REDIS_CLUSTER", "yes", "0 or 1"),
+    ("REDIS_IAM_USER", "Worker", "lower-case letters"),
+    ("REDIS_IAM_CACHE", "x" * 41, "up to 40"),
+    ("COATCHECK_NAMESPACE", "a}b", "letters, digits"),
+    ("COATCHECK_NAMESPACE", "x" * 65, "up to 64"),
+    ("COATCHECK_NAMESPACE", "name\n", "letters, digits"),
+    ("COATCHECK_QUEUES", " , ", "at least one name"),
+    ("COATCHECK_QUEUES", "good,b:ad", "letters, digits"),
+    ("COATCHECK_QUEUES", "-first", "the first a letter or digit"),
+    ("COATCHECK_MAX_BODY", "1023", "from 1024 to 10485760"),
+    ("COATCHECK_MAX_BODY", "10485761", "from 1024 to 10485760"),
+    ("COATCHECK_MAX_BODY", "one", "a whole number"),
+    ("COATCHECK_MAX_RESULT", "0", "a whole number"),
+    ("COATCHECK_MAX_LOG", "-1", "a whole number"),
+    ("COATCHECK_MAX_BATCH", "0", "from 1 to 10000"),
+    ("COATCHECK_DEFAULT_TIMEOUT", "1.5", "a whole number"),
+    ("COATCHECK_DEFAULT_TIMEOUT", "86401", "from 1 to 86400"),
+    ("COATCHECK_MAX_TIMEOUT", "604801", "from 1 to 604800"),
+    ("COATCHECK_RESULT_TTL", "0", "a whole number"),
+    ("COATCHECK_FAILURE_TTL", "1h", "a whole number"),
+    ("COATCHECK_IDEMPOTENCY_TTL", "0", "a whole number"),
+    ("COATCHECK_TASKS", "worker_image/tasks", "dotted name"),
+    ("COATCHECK_TASKS", "tasks.", "dotted name"),
+    ("WORKER_PROCESSES", "257", "from 0 to 256"),
+    ("WORKER_LEASE", "1", "from 2 to 600"),
+    ("WORKER_STOP_TIMEOUT", "3601", "from 0 to 3600"),
+    ("WORKER_JOBS_PER_PROCESS", "0", "a whole number"),
+    ("WORKER_MEMORY_LIMIT", "-1", "a whole number"),
+    ("WORKER_UNKNOWN_TASK_WAIT", "86401", "from 0 to 86400"),
+    ("LOG_FORMAT", "xml", "text or json"),
+]
+
+PASSWORDS = [
+    "http://user:{}@host",
+    "http://:{}@host:1/0",
+    "http://{}@host",
+    "{}@host:6379",
+    "user:{}@host:6379",
+    "http://user:a@{}@host",
+    "http://user:a/{}@host",
+    "http://user:{}:b@host",
+    "http://user:a\n{}@host",
+    "redis://?password={}",
+    "http://host/0?db=1&PASSWORD={}&x=y",
+    "redis://user:{}@host:port",
+    "redis://user:{}@",
+]
+
+
+def message(environ: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(environ)
+    return str(caught.value)
+
+
+def test_given_only_the_url_everything_else_has_its_default() -> None:
+    loaded = load(URL)
+    assert {setting.field: getattr(loaded, setting.field) for setting in SETTINGS} == DEFAULTS
+
+
+@pytest.mark.parametrize(("variable", "text", "value"), VALID)
+def test_a_valid_value_is_parsed(variable: str, text: str, value: object) -> None:
+    field = next(setting.field for setting in SETTINGS if setting.variable == variable)
+    found = getattr(load(URL | {variable: text}), field)
+    assert found == value and type(found) is type(value)
+
+
+def test_every_variable_is_parsed_by_a_test_and_refused_by_one_unless_any_text_will_do() -> None:
+    together = {"REDIS_IAM_USER", "REDIS_IAM_CACHE"}
+    assert {variable for variable, _, _ in VALID} == {s.variable for s in SETTINGS} - together
+    free = {setting.variable for setting in SETTINGS if setting.parse is str}
+    assert {variable for variable, _, _ in INVALID} == {s.variable for s in SETTINGS} - free
+
+
+@pytest.mark.parametrize(("variable", "text", "right"), INVALID)
+def test_an_invalid_value_is_refused_with_its_name_the_value_and_what_would_be_right(
+    variable: str, text: str, right: str
+) -> None:
+    told = message(URL | {variable: text})
+    assert told.startswith(f"{variable}={text!r} is not valid; it should be ")
+    assert right in told.partition("it should be ")[2]
+
+
+def test_several_faults_are_told_at_once() -> None:
+    told = message({"COATCHECK_MAX_BODY": "x", "LOG_FORMAT": "y", "WORKER_LEASE": "5"})
+    assert [part.partition("=")[0].split()[0] for part in told.split("; ") if part[0].isupper()] == [
+        "REDIS_URL",
+        "COATCHECK_MAX_BODY",
+        "LOG_FORMAT",
+    ]
+
+
+@pytest.mark.parametrize("environ", [{}, {"REDIS_URL": ""}])
+def test_a_missing_url_is_named_with_what_it_should_be(environ: dict[str, str]) -> None:
+    assert message(environ) == (
+        "REDIS_URL is not set; it should be a URL that starts with redis://, rediss:// or unix://"
+    )
+
+
+@pytest.mark.parametrize("variable", [s.variable for s in SETTINGS if s.variable != "REDIS_URL"])
+def test_an_empty_variable_counts_as_not_set(variable: str) -> None:
+    assert load(URL | {variable: ""}) == load(URL)
+
+
+@pytest.mark.parametrize("url", PASSWORDS)
+def test_a_refused_url_is_shown_without_its_password(url: str) -> None:
+    told = message({"REDIS_URL": url.format("hunter2")})
+    assert told.startswith("REDIS_URL='")
+    assert "***" in told
+    assert "hunter2" not in told
+
+
+def test_the_url_keeps_its_password() -> None:
+    assert load({"REDIS_URL": "redis://:hunter2@host"}).redis_url == "redis://:hunter2@host"
+
+
+def test_without_an_argument_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://from-the-environment")
+    assert load().redis_url == "redis://from-the-environment"
+
+
+def test_the_prefix_is_the_namespace_as_a_hash_tag() -> None:
+    assert load(URL | {"COATCHECK_NAMESPACE": "shop"}).prefix == "{shop}"
+
+
+IAM = {"REDIS_URL": "rediss://cache:6379/0", "AWS_REGION": "eu-central-1"}
+
+
+def test_iam_settings_are_taken_together() -> None:
+    loaded = load(IAM | {"REDIS_IAM_USER": "worker", "REDIS_IAM_CACHE": "cache-1"})
+    assert (loaded.redis_iam_user, loaded.redis_iam_cache) == ("worker", "cache-1")
+
+
+@pytest.mark.parametrize(
+    ("changed", "names"),
+    [
+        ({"REDIS_IAM_USER": ""}, ["REDIS_IAM_USER and REDIS_IAM_CACHE"]),
+        ({"REDIS_IAM_CACHE": ""}, ["REDIS_IAM_USER and REDIS_IAM_CACHE"]),
+        ({"REDIS_URL": "redis://cache"}, ["REDIS_URL should start with rediss://"]),
+        ({"AWS_REGION": ""}, ["AWS_REGION is not set"]),
+        ({"AWS_REGION": "", "REDIS_URL": "redis://cache"}, ["REDIS_URL", "AWS_REGION"]),
+    ],
+)
+def test_iam_settings_that_contradict_each_other_are_refused(
+    changed: dict[str, str], names: list[str]
+) -> None:
+    told = message(IAM | {"REDIS_IAM_USER": "worker", "REDIS_IAM_CACHE": "cache-1"} | changed)
+    assert all(name in told for name in names)
+    assert len(told.split("; ")) >= len(names)
