@@ -87,16 +87,15 @@ class QueueAdapter:
         for job_id in job_ids:
             pipeline.hgetall(self._keys.job(job_id))
             pipeline.xrevrange(self._keys.results(job_id), count=1)
-        with reaching_redis():
-            answers = pipeline.execute(raise_on_error=False)
         found: list[Job] = []
         missing: UnknownJobError | None = None
-        for index, job_id in enumerate(job_ids):
-            try:
-                with reaching_redis():
-                    found.append(_decoded(job_id, answers[2 * index], answers[2 * index + 1]))
-            except UnknownJobError as error:
-                missing = error
+        with reaching_redis():
+            answers = pipeline.execute(raise_on_error=False)
+            for job_id, fields, records in zip(job_ids, answers[::2], answers[1::2], strict=True):
+                try:
+                    found.append(_decoded(job_id, fields, records))
+                except UnknownJobError as error:
+                    missing = error
         if missing is not None and not found:
             raise missing
         return found

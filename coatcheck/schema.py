@@ -23,6 +23,18 @@ FORMATS = {
     "uuid": r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z",
 }
 
+BOUNDS = {
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be more than {}",
+    "exclusiveMaximum": "must be less than {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} entries",
+    "maxItems": "must have at most {} entries",
+}
+"""What is said of a value beyond a bound."""
+
 INTEGER = re.compile(r"[-+]?[0-9]+")
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 """How numbers are written in a form: Python alone would take ``1_0``, ``nan`` and other digits too."""
@@ -150,6 +162,10 @@ def _detail(failure: Any, definition: Mapping[str, Any]) -> str:
         return "must be " + " or ".join(_alternatives(expected))
     if rule == "type":
         return "must be " + " or ".join(_alternatives([definition]))
+    if rule == "minLength" and expected == 1:
+        return "must not be empty"
+    if rule in BOUNDS:
+        return BOUNDS[rule].format(expected)
     # The validator's texts start with the value's name, which the pointer tells better.
     return str(failure.message).removeprefix(str(failure.name)).strip()
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from coatcheck.codec import MalformedJobError, decode_call
 from coatcheck.job import JobError
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A numbered piece of a job's log. ``cut``: nothing after it is kept. ``open``: not confirmed yet."""
+
+    number: int = 0
+    text: str = ""
+    cut: bool = False
+    open: bool = False
 
 
 class Run:
@@ -23,10 +34,12 @@ class Run:
         self.retry_delay = 0
         self.at_most_once = False
         self.progress = ""
-        self.output = ""
-        self.cut_here = False
+        self.piece = Piece()
+        """What is on its way to the job's log; sent again, unchanged, until Redis has confirmed it."""
+        self._output = ""
         self._size = 0
         self._cut = False
+        self._cut_told = False
 
     def read(self, fields: dict[bytes, bytes]) -> None:
         """Read what is to be run from the job's hash. Raises MalformedJobError."""
@@ -49,7 +62,7 @@ class Run:
     @property
     def unsent(self) -> bool:
         """Whether there is something to hand on."""
-        return bool(self.progress or self.output or self.cut_here)
+        return bool(self.progress or self.piece.open or self._output or self._cut != self._cut_told)
 
     def printed(self, text: str, limit: int) -> None:
         """Take what the task printed, up to ``limit`` bytes in all."""
@@ -58,14 +71,21 @@ class Run:
         size = len(text.encode())
         if self._size + size > limit:
             text = text.encode()[: limit - self._size].decode("utf-8", "ignore")
-            self._cut = self.cut_here = True
+            self._cut = True
         self._size += size
-        self.output += text
+        self._output += text
+
+    def next_piece(self) -> Piece:
+        """What is to be sent now: the piece that was not confirmed, or a new one if there is any."""
+        if not self.piece.open and (self._output or self._cut != self._cut_told):
+            self.piece = Piece(self.piece.number + 1, self._output, self._cut, open=True)
+            self._output, self._cut_told = "", self._cut
+        return self.piece
 
     def sent(self) -> None:
-        """All so far was handed on."""
-        self.progress = self.output = ""
-        self.cut_here = False
+        """The progress and the piece were confirmed."""
+        self.progress = ""
+        self.piece = Piece(self.piece.number)
 
 
 class Outcome:

@@ -268,7 +268,6 @@ class CoatcheckWorker(Worker):
         while True:
             for event in horse.events(POLL_SECONDS):
                 if outcome := self._heard(run, event):
-                    self._renew(run)
                     return outcome
             now = time.monotonic()
             if run.unsent or now - renewed >= renew_every:
@@ -311,15 +310,18 @@ class CoatcheckWorker(Worker):
         keys = [self._keys.job(run.job_id), self._keys.leases, self._keys.log(run.job_id)]
         lease = self._settings.worker_lease
         try:
+            piece = run.next_piece()
+            cut = "1" if piece.cut else ""
+            log_args = (piece.text, cut, piece.number)
             answer = self._scripts.run(
-                "renew", keys, run.job_id, run.execution, lease, run.progress, run.output, "1" * run.cut_here
+                "renew", keys, run.job_id, run.execution, lease, run.progress, *log_args
             )
             run.sent()
             if time.monotonic() - self._beaten >= BEAT_SECONDS:
                 self._beat()
         except RedisError as error:
             log.warning("job %s: Redis can't be used (%s); it runs on", run.job_id, type(error).__name__)
-            return "ok"
+            return "away"
         return as_text(answer)
 
     def _deliver(self, run: Run, outcome: Outcome) -> str:
@@ -339,6 +341,8 @@ class CoatcheckWorker(Worker):
         pause, give_up = RECONNECT_SECONDS[0], time.monotonic() + DELIVERY_SECONDS
         while True:
             try:
+                while run.unsent and self._renew(run) == "ok":
+                    continue
                 answer = self._scripts.run(
                     "finish", keys, run.job_id, run.execution, run.queue, self.name, outcome.kind, *args
                 )

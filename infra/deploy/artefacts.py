@@ -40,9 +40,7 @@ class Artefacts:
             options: dict[str, Any] = {}
             if self._target.region != "us-east-1":  # S3 refuses this one as a location
                 options["CreateBucketConfiguration"] = {"LocationConstraint": self._target.region}
-            self._client.create_bucket(
-                Bucket=self.bucket, ObjectOwnership="BucketOwnerEnforced", **options
-            )
+            self._client.create_bucket(Bucket=self.bucket, ObjectOwnership="BucketOwnerEnforced", **options)
             self._client.get_waiter("bucket_exists").wait(
                 **self._address, WaiterConfig=self._target.waiter(1)
             )
@@ -58,9 +56,7 @@ class Artefacts:
         self._client.put_bucket_encryption(
             **self._address, ServerSideEncryptionConfiguration={"Rules": [_ENCRYPTION]}
         )
-        self._client.put_bucket_versioning(
-            **self._address, VersioningConfiguration={"Status": "Enabled"}
-        )
+        self._client.put_bucket_versioning(**self._address, VersioningConfiguration={"Status": "Enabled"})
         self._client.put_bucket_policy(**self._address, Policy=json.dumps(self._policy()))
         self._client.put_bucket_lifecycle_configuration(
             **self._address, LifecycleConfiguration={"Rules": _LIFECYCLE}

@@ -100,7 +100,9 @@ def execute(stack: Stack, change_set: ChangeSet) -> None:
 
 def show(changes: Sequence[Change]) -> str:
     """The changes as a table for people, those that lose something first."""
-    order = sorted(changes, key=lambda change: (not change.loses, list(SIGNS).index(change.verb), change.name))
+    order = sorted(
+        changes, key=lambda change: (not change.loses, list(SIGNS).index(change.verb), change.name)
+    )
     rows = [
         (SIGNS[change.verb], change.verb, change.name, change.type, ", ".join(change.causes))
         for change in order

@@ -32,6 +32,10 @@ class Console:
         """Print the result as JSON."""
         print(json.dumps(document, indent=2, default=str), file=self.output, flush=True)
 
+    def line(self, document: Any) -> None:
+        """Print one of many results as a line of JSON."""
+        self.result(json.dumps(document))
+
     def check(self) -> None:
         """Raises RefusedError when nobody could confirm anything."""
         if not self.yes and not self.input.isatty():

@@ -104,6 +104,19 @@ class Events:
                 raise
 
 
+def last_failure(stack: Stack) -> Event | None:
+    """What failed first in the stack's last operation, None if all went well."""
+    pages = stack.client.get_paginator("describe_stack_events").paginate(StackName=stack.name)
+    found: Event | None = None
+    for entry in (entry for page in pages for entry in page["StackEvents"]):
+        event = _event(entry)
+        if event.failed and not (event.of_stack and found):
+            found = event
+        if event.of_stack and event.reason == "User Initiated":
+            break
+    return found
+
+
 def _event(entry: Any) -> Event:
     return Event(
         entry["EventId"],

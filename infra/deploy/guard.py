@@ -40,9 +40,7 @@ def check(changes: Sequence[Change], allowed: Collection[str]) -> None:
 def protected(resources: Iterable[Resource], allowed: Collection[str] = ()) -> list[str]:
     """The names of the resources that CloudFormation shall refuse to replace or delete."""
     return [
-        resource.name
-        for resource in resources
-        if resource.type in STATEFUL and resource.name not in allowed
+        resource.name for resource in resources if resource.type in STATEFUL and resource.name not in allowed
     ]
 
 

@@ -42,7 +42,9 @@ class Docker:
                     f"the worker image can't be built: docker is not installed; install it, {INSTEAD}"
                 ) from error
             except subprocess.TimeoutExpired as error:
-                raise DeployError(f"Docker's daemon doesn't answer within 30 s; start it, {INSTEAD}") from error
+                raise DeployError(
+                    f"Docker's daemon doesn't answer within 30 s; start it, {INSTEAD}"
+                ) from error
             if done.returncode:
                 reason = _last_line(done.stderr)
                 raise DeployError(f"the worker image can't be built: {wrong} ({reason}); mend it, {INSTEAD}")

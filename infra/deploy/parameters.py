@@ -37,7 +37,9 @@ def parse(given: Iterable[str], declared: Mapping[str, Any]) -> dict[str, str]:
     return values
 
 
-def complete(values: Mapping[str, str], declared: Mapping[str, Any], previous: Mapping[str, str]) -> list[Any]:
+def complete(
+    values: Mapping[str, str], declared: Mapping[str, Any], previous: Mapping[str, str]
+) -> list[Any]:
     """The ``Parameters`` of a change set: what is given, and for the rest what the stack has now.
 
     Takes the checked values, the template's parameters and the stack's present ones (none for a new

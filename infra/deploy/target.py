@@ -13,7 +13,6 @@ from infra.deploy.errors import SIGN_IN, DeployError
 LOCALSTACK_URL = "http://localhost:4566"
 """Where LocalStack answers, unless AWS_ENDPOINT_URL says otherwise."""
 LOCALSTACK_REGION = "us-east-1"
-MISSING_BOTO3 = "boto3 is not installed; 'make deploy-tools' installs what deploying needs"
 
 Kind = Literal["aws", "localstack"]
 
@@ -72,10 +71,9 @@ def open_target(
     Raises DeployError: one sentence that says what is missing.
     """
     if session is None:
-        try:
-            from boto3 import Session as session  # noqa: N813 (it is called like a function)
-        except ImportError as error:
-            raise DeployError(MISSING_BOTO3) from error
+        from boto3 import Session
+
+        session = Session
     region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     if kind == "localstack":
         return _localstack(environ, region, session)

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_SHIPPED = shutil.ignore_patterns(
     "__pycache__", "deployments", "deployed", "requirements.*", "catalog.json", ".mypy_cache"
 )
+"""What lies around in the folders; the catalogue is made anew."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,21 @@ class FunctionPackage:
 def build_package(
     target: Path,
     *,
-    functions: Path = ROOT / "functions",
+    project: Path = ROOT,
     cache: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> FunctionPackage:
     """Build the function package into a folder: ``deployment.zip``, ``sam.json``.
 
-    Takes the folder of the Chalice app, the one where fetched requirements are kept, and the environment
-    for the tasks' import. The same input gives the same bytes.
+    Takes the project's folder, the one where fetched requirements are kept (default: the user's cache), and
+    the environment for the tasks' import. The same input gives the same bytes.
 
     Raises PackageError, CatalogError: nothing is written then.
     """
     tasks = catalog.build(environ)
     with tempfile.TemporaryDirectory(prefix="coatcheck-package-") as name:
         work = Path(name)
-        _stage(functions, cache or dependencies.default_cache(), tasks, work / "stage")
+        _stage(project, cache or dependencies.default_cache(), tasks, work / "stage")
         made = chalice.package(work / "stage", work / "chalice")
         _check_runtime(made)
         with zipfile.ZipFile(made.archive) as zipped:
@@ -78,12 +79,12 @@ def build_package(
     )
 
 
-def _stage(functions: Path, cache: Path, tasks: str, stage: Path) -> None:
+def _stage(project: Path, cache: Path, tasks: str, stage: Path) -> None:
     """Lay out a Chalice project that has all in ``vendor``, which lands at the root of the zip."""
-    shutil.copytree(functions, stage, ignore=NOT_SHIPPED)
+    shutil.copytree(project / "functions", stage, ignore=NOT_SHIPPED)
     vendor = stage / "vendor"
-    dependencies.unpack(functions, cache, vendor)
-    shutil.copytree(ROOT / "coatcheck", vendor / "coatcheck", ignore=NOT_SHIPPED)
+    dependencies.unpack(project / "functions", cache, vendor)
+    shutil.copytree(project / "coatcheck", vendor / "coatcheck", ignore=NOT_SHIPPED)
     (vendor / "catalog.json").write_text(tasks)
 
 

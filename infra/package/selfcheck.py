@@ -43,7 +43,8 @@ def check(archive: Path, architecture: str) -> None:
         except subprocess.TimeoutExpired:
             raise PackageError(f"the package did not answer within {TIMEOUT} s") from None
     if process.returncode:
-        raise PackageError(f"the package does not work by itself:\n{process.stderr.strip()}")
+        told = process.stderr.strip().replace(f"{folder}/", "")
+        raise PackageError(f"the package does not work by itself:\n{told}")
 
 
 def _runs_here(architecture: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from coatcheck.codec import encode_error, encode_result, encode_traceback
+from coatcheck.connection import as_text
 from coatcheck.job import JobError
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
@@ -26,12 +27,13 @@ class WorkerByHand:
     scripts: Scripts
     name: str = "by-hand"
     lease: int = 60
+    pieces: int = 0
 
     def take(self, queue: str = "default") -> str:
         """Takes the next job, without beginning it."""
         taken = self.redis.lmove(self.keys.queue(queue), self.keys.intermediate(queue), "LEFT", "RIGHT")
         assert taken is not None, f"nothing waits on {queue}"
-        return bytes(taken).decode() if isinstance(taken, bytes) else taken
+        return as_text(taken)
 
     def begin(self, queue: str = "default") -> tuple[str, str]:
         """Takes and begins the next job; returns its id and the execution's."""
@@ -45,11 +47,11 @@ class WorkerByHand:
     ) -> str:
         """Hands on output and progress; returns what the script answers."""
         job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.log(job_id)]
+        self.pieces += bool(text or cut)
         shown = "" if progress is None else json.dumps(progress)
-        answer = self.scripts.run(
-            "renew", job_keys, job_id, execution, self.lease, shown, text, "1" if cut else ""
-        )
-        return bytes(answer).decode()
+        piece = (text, "1" if cut else "", self.pieces)
+        answer = self.scripts.run("renew", job_keys, job_id, execution, self.lease, shown, *piece)
+        return as_text(answer)
 
     def end(
         self,
@@ -70,7 +72,7 @@ class WorkerByHand:
         answer = self.scripts.run(
             "finish", job_keys, job_id, execution, queue, self.name, outcome, *packed, told, delay, 600
         )
-        return bytes(answer).decode()
+        return as_text(answer)
 
     def run(self, outcome: str = "finished", *, queue: str = "default", **how: Any) -> str:
         """Takes the next job through to its end; returns its id."""

@@ -279,7 +279,8 @@ def plant(client: redis.Redis, keys: Keys) -> Callable[..., str]:
 
     def plant(changed: dict[Any, Any], record: dict[Any, Any] | None = None) -> str:
         job_id = new_job_id()
-        client.hset(keys.job(job_id), mapping={**as_read(good_fields()), **as_read(changed)})
+        planted: dict[Any, Any] = good_fields() | changed
+        client.hset(keys.job(job_id), mapping=planted)
         client.zadd(keys.index, {job_id: 0})
         if record:
             client.xadd(keys.results(job_id), record)

@@ -14,7 +14,7 @@ import redis
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import connect
-from coatcheck.job import Job, JobStatus, utcnow
+from coatcheck.job import Job, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings, load
 from infra.embedded import EmbeddedRedis
@@ -253,8 +253,6 @@ def test_workers_wait_for_redis_and_the_running_task_survives_it(
     adapter = QueueAdapter(connect(own), own)
     try:
         with PoolProcess(own, tmp_path / "pool.log", WORKER_LEASE="20"):
-            from coatcheck.job import Submission
-
             job = adapter.submit([Submission("odd.wait_for", dict(files), "default", 60, 600)])[0]
             eventually(lambda: runs(files))
             server.stop()
@@ -268,6 +266,22 @@ def test_workers_wait_for_redis_and_the_running_task_survives_it(
             assert status_is(adapter, second, JobStatus.FINISHED).result == 3
     finally:
         server.stop()
+
+
+def test_a_redis_that_hangs_for_a_while_neither_loses_nor_repeats_a_line_of_the_log(
+    tmp_path: Path, settings: Settings
+) -> None:
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        own = load({"REDIS_URL": server.url, "COATCHECK_NAMESPACE": settings.namespace})
+        with connect(own) as client, PoolProcess(own, tmp_path / "pool.log", WORKER_LEASE="30"):
+            adapter = QueueAdapter(client, own)
+            (job,) = adapter.submit([Submission("odd.count", {"to": 80, "pause": 0.05}, "default", 60, 600)])
+            eventually(lambda: adapter.log(job.id).text)
+            os.kill(server.pid, signal.SIGSTOP)
+            time.sleep(5)  # longer than the task still runs, and than two time-outs
+            os.kill(server.pid, signal.SIGCONT)
+            status_is(adapter, job, JobStatus.FINISHED)
+            assert adapter.log(job.id).text.split() == [str(number) for number in range(80)]
 
 
 def test_a_faulty_task_ends_the_pool_with_one_clear_error(start_pool: StartPool) -> None:

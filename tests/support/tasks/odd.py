@@ -153,3 +153,11 @@ def note(journal: str, name: str, seconds: float) -> str:
 def leave_a_child() -> None:
     """Leaves a process behind whose parent is gone, and which then ends."""
     subprocess.run(["sh", "-c", "sleep 0.2 & sleep 0.1 &"], check=True)
+
+
+def count(to: int, pause: float) -> int:
+    """Prints numbers, one after another."""
+    for number in range(to):
+        print(number)
+        time.sleep(pause)
+    return to

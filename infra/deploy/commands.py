@@ -1,0 +1,175 @@
+"""Carries out ``coatcheck deploy``, ``diff``, ``status``, ``outputs``, ``logs`` and ``destroy``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from infra.deploy import changes, destroy, localstack, logs, parameters
+from infra.deploy.build import build
+from infra.deploy.console import Console, table
+from infra.deploy.deployment import Deployment
+from infra.deploy.errors import DeployError, aws_errors
+from infra.deploy.events import last_failure
+from infra.deploy.image import ROOT
+from infra.deploy.stack import HEALTHY, Stack, State
+from infra.deploy.target import open_target
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command: its arguments, its stack, its streams."""
+
+    arguments: Namespace
+    stack: Stack
+    console: Console
+
+
+def run(arguments: Namespace) -> int:
+    """Carry out a command. Returns the exit status that the help tells.
+
+    Raises CoatcheckError for what goes wrong before AWS comes in, such as a task that can't be packaged.
+    """
+    console = Console(arguments.yes, sys.stdin, sys.stdout, sys.stderr)
+    try:
+        with aws_errors():
+            if arguments.command in CONFIRMED:
+                console.check()
+            target = open_target(arguments.target, os.environ, arguments.region)
+            return COMMANDS[arguments.command](Call(arguments, Stack(target, arguments.stack), console))
+    except DeployError as error:
+        console.tell(f"coatcheck: {error}")
+        return error.status
+
+
+def _deploy(call: Call) -> int:
+    deployment = _deployment(call)
+    state = deployment.run()
+    url = _url(call.stack, state)
+    if call.arguments.json:
+        call.console.document(
+            {
+                **_identity(call.stack, state),
+                "url": url,
+                "changes": [asdict(change) for change in deployment.done],
+                "outputs": state.outputs,
+            }
+        )
+    else:
+        call.console.result(url)
+    return 0
+
+
+def _diff(call: Call) -> int:
+    found = _deployment(call).preview()
+    if call.arguments.json:
+        call.console.document({"stack": call.stack.name, "changes": [asdict(change) for change in found]})
+    else:
+        call.console.result(changes.show(found) if found else "no changes")
+    return 0
+
+
+def _status(call: Call) -> int:
+    state = call.stack.existing()
+    ailing = [entry for entry in call.stack.resources() if entry.status.endswith("_FAILED")]
+    healthy = state.status in HEALTHY
+    failure = None if healthy or state.busy else last_failure(call.stack)
+    if call.arguments.json:
+        call.console.document(
+            {
+                **_identity(call.stack, state),
+                "changed": state.changed.isoformat(),
+                "healthy": healthy,
+                "url": _url(call.stack, state),
+                "failure": failure and {"name": failure.name, "type": failure.type, "reason": failure.reason},
+                "parameters": state.parameters,
+            }
+        )
+    else:
+        since = state.changed.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        call.console.result(f"{call.stack.name}: {state.status} since {since}, {call.stack.target.title}")
+        if url := _url(call.stack, state):
+            call.console.result(url)
+        if failure:
+            call.console.result(f"{failure.name} ({failure.type}) failed: {failure.reason}")
+        if ailing:
+            call.console.result(table([(entry.status, entry.name, entry.reason) for entry in ailing]))
+    return 0 if healthy or state.busy else 1
+
+
+def _outputs(call: Call) -> int:
+    state = call.stack.existing()
+    outputs = {**state.outputs, "URL": _url(call.stack, state)}
+    if call.arguments.json:
+        call.console.document(outputs)
+    else:
+        call.console.result(table(sorted(outputs.items()), indent=""))
+    return 0
+
+
+def _logs(call: Call) -> int:
+    call.stack.existing()
+    reader = logs.Logs(call.stack, logs.groups(call.stack.resources()), call.arguments.since)
+    for line in reader.follow() if call.arguments.follow else reader.read():
+        if call.arguments.json:
+            call.console.line(line.document())
+        else:
+            call.console.result(str(line))
+    return 0
+
+
+def _destroy(call: Call) -> int:
+    state = call.stack.look()
+    if state is None:
+        call.console.tell(f"there is no stack {call.stack.name} at {call.stack.target.title}")
+        return 0
+    call.console.tell(f"{call.stack.name} at {call.stack.target.title}:")
+    call.console.tell(destroy.plan(call.stack.resources(), call.stack.template()))
+    call.console.confirm(f"Type its name to delete {call.stack.name}:", call.stack.name)
+    remains = destroy.destroy(call.stack, state, call.console)
+    if call.arguments.json:
+        call.console.document({"stack": call.stack.name, **remains.document()})
+    else:
+        call.console.result(str(remains) or "nothing remains")
+    return 0
+
+
+def _deployment(call: Call) -> Deployment:
+    built = build(ROOT)
+    given = parameters.parse(call.arguments.parameter, built.parameters)
+    allowed = getattr(call.arguments, "allow_replace", ())
+    return Deployment(call.stack, call.console, built, given, allowed)
+
+
+def _url(stack: Stack, state: State) -> str:
+    if "EndpointURL" not in state.outputs:
+        return ""
+    if stack.target.kind == "localstack":
+        return localstack.url(stack.target, state.outputs)
+    return state.outputs["EndpointURL"]
+
+
+def _identity(stack: Stack, state: State) -> dict[str, Any]:
+    return {
+        "stack": stack.name,
+        "target": stack.target.kind,
+        "region": stack.target.region,
+        "account": stack.target.account,
+        "status": state.status,
+    }
+
+
+CONFIRMED = {"deploy", "destroy"}
+"""The commands that change something, and ask before."""
+COMMANDS: dict[str, Callable[[Call], int]] = {
+    "deploy": _deploy,
+    "diff": _diff,
+    "status": _status,
+    "outputs": _outputs,
+    "logs": _logs,
+    "destroy": _destroy,
+}

@@ -1,0 +1,102 @@
+"""The arguments of the commands for AWS and LocalStack. Imports nothing heavy: every command passes here."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+EPILOG = """\
+exit status:
+  0  done; nothing to change counts as done
+  1  AWS tried and failed; the first line names the resource and the reason
+  2  wrong arguments, missing credentials, region or tool; nothing was changed
+  3  not confirmed, or refused since it would lose data; nothing was changed
+130  stopped with Ctrl-C; an operation that CloudFormation has begun goes on
+"""
+
+SPAN = re.compile(r"([0-9]{1,6})([smhd])")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+COMMANDS = {
+    "deploy": (
+        "bring the project to AWS or LocalStack, or up to date there",
+        "Build the function package and the worker image, show what would change, and change it."
+        " The first line of output is the URL.",
+    ),
+    "diff": (
+        "show what deploy would change",
+        "Build the function package and show what 'deploy' would change, without a new worker image.",
+    ),
+    "status": ("tell how the stack is", "Tell the stack's state, its URL, and what is wrong with it."),
+    "outputs": ("print the stack's outputs", "Print the stack's outputs, the URL among them."),
+    "logs": (
+        "show the logs of the API and the workers",
+        "Show what the API and the workers have logged, merged in the order of time.",
+    ),
+    "destroy": (
+        "delete the stack, and name what is kept",
+        "Delete the stack and its artefacts. Snapshots of the data, and what the template says to keep,"
+        " stay and are named.",
+    ),
+}
+"""Each command's help and description."""
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to those of ``coatcheck``."""
+    common = _common()
+    for name, (short, description) in COMMANDS.items():
+        parser = commands.add_parser(
+            name,
+            parents=[common],
+            help=short,
+            description=description,
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == "deploy":
+            parser.add_argument(
+                "--allow-replace",
+                action="append",
+                default=[],
+                metavar="NAME",
+                help="let this resource be replaced or deleted although it holds data",
+            )
+        elif name == "logs":
+            parser.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+            parser.add_argument(
+                "--since",
+                type=_span,
+                default="10m",
+                metavar="SPAN",
+                help="how far back (default: %(default)s)",
+            )
+
+
+def _common() -> argparse.ArgumentParser:
+    """The options of all these commands, so that a script can pass the same ones to each."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--target", choices=("aws", "localstack"), default="aws", help="where (default: %(default)s)"
+    )
+    common.add_argument(
+        "--stack", default="coatcheck", metavar="NAME", help="the stack's name (default: %(default)s)"
+    )
+    common.add_argument("--region", metavar="NAME", help="the region (default: AWS_REGION, or the profile's)")
+    common.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of template.yaml, for deploy and diff; what is not given stays as it is",
+    )
+    common.add_argument("--yes", action="store_true", help="confirm whatever would be asked")
+    common.add_argument("--json", action="store_true", help="print the result as JSON")
+    return common
+
+
+def _span(text: str) -> int:
+    """Seconds of a text such as ``10m``."""
+    if not (match := SPAN.fullmatch(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} should be like 90s, 10m, 2h or 1d")
+    return int(match[1]) * SECONDS[match[2]]
