@@ -37,7 +37,7 @@ SECURITY = {
 def get_page(request: Request) -> Answer:
     """The page. Below a stage (``/api``, without a slash) its relative addresses need a base."""
     text = (WEB / "index.html").read_text()
-    stage = "" if request.path.endswith("/") else request.path.rpartition("/")[2]
+    stage = request.path.rpartition("/")[2]
     base = f'<base href="{escape(quote(stage, safe="%"))}/">' if stage else ""
     return _file(request, ".html", text.replace(BASE, base))
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra import template
 from infra.deploy.artefacts import Artefacts
 
+ROOT = Path(__file__).resolve().parents[2]
 FUNCTION = "AWS::Serverless::Function"
-FOLDER = Path("build")
-"""Where the function package is made, in the project's folder."""
 
 
 @dataclass(frozen=True)
@@ -21,36 +21,23 @@ class Build:
     archive: bytes
     template: dict[str, Any]
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The template's ``Parameters``."""
-        parameters: dict[str, Any] = self.template.get("Parameters", {})
-        return parameters
 
-
-def build(root: Path) -> Build:
+def build(root: Path = ROOT) -> Build:
     """Make the function package and merge Chalice's template with ours.
 
-    Takes the project's folder. Raises PackageError (a CoatcheckError).
+    Takes the project's folder. Raises PackageError, CatalogError, StartError.
     """
-    from infra import template
     from infra.package import build_package
 
-    package = build_package(root / FOLDER)
+    package = build_package(root / "build")
     return Build(package.archive.read_bytes(), template.merge(package.template, template.load_extra()))
 
 
-def place(build: Build, artefacts: Artefacts) -> tuple[dict[str, Any], str]:
-    """Upload the package, then the template that names it.
-
-    Returns that template, and its URL.
-    """
-    from infra.template import dumps
-
-    key = artefacts.upload(build.archive, "functions", ".zip")
-    placed = copy.deepcopy(build.template)
+def place(built: Build, artefacts: Artefacts) -> str:
+    """Upload the package, then the template that names it. Returns the template's URL."""
+    key = artefacts.upload(built.archive, "functions", ".zip")
+    placed = copy.deepcopy(built.template)
     for resource in placed["Resources"].values():
         if resource["Type"] == FUNCTION and isinstance(resource["Properties"].get("CodeUri"), str):
             resource["Properties"]["CodeUri"] = {"Bucket": artefacts.bucket, "Key": key}
-    text = dumps(placed)
-    return placed, artefacts.url(artefacts.upload(text.encode(), "templates", ".json"))
+    return artefacts.url(artefacts.upload(template.dumps(placed).encode(), "templates", ".json"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.deploy.console import table
 from infra.deploy.errors import DeployError
-from infra.deploy.stack import Stack, State
+from infra.deploy.stack import Stack
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 """Roles without names of their own, and the SAM transform."""
@@ -45,20 +45,19 @@ class ChangeSet:
 
 def create(
     stack: Stack,
-    state: State | None,
     *,
+    new: bool,
     template_url: str,
     parameters: Sequence[Mapping[str, Any]],
     tags: Mapping[str, str],
 ) -> ChangeSet | None:
     """Have CloudFormation compare a template with the stack.
 
-    Takes the stack and its state, the template's URL in S3, the parameters as CloudFormation takes
-    them, and the tags for everything. Returns None if there is nothing to change.
+    Takes the stack, whether it is a new one, the template's URL in S3, the parameters as CloudFormation
+    takes them, and the tags for everything. Returns None if there is nothing to change.
 
     Raises DeployError when CloudFormation can't make the change set.
     """
-    new = state is None or state.fresh
     answer = stack.client.create_change_set(
         StackName=stack.name,
         ChangeSetName=f"coatcheck-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}",

@@ -5,28 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.deploy import changes, destroy, localstack, logs, parameters
-from infra.deploy.build import build
 from infra.deploy.console import Console, table
 from infra.deploy.deployment import Deployment
 from infra.deploy.errors import DeployError, aws_errors
 from infra.deploy.events import last_failure
-from infra.deploy.image import ROOT
 from infra.deploy.stack import HEALTHY, Stack, State
 from infra.deploy.target import open_target
+from infra.template import load_extra
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a command: its arguments, its stack, its streams."""
+    """One call of a command: its arguments, its stack, its streams, the template's parameters, those given."""
 
     arguments: Namespace
     stack: Stack
     console: Console
+    declared: Mapping[str, Any]
+    given: Mapping[str, str]
 
 
 def run(arguments: Namespace) -> int:
@@ -39,8 +40,11 @@ def run(arguments: Namespace) -> int:
         with aws_errors():
             if arguments.command in CONFIRMED:
                 console.check()
+            declared = load_extra().get("Parameters", {})
+            given = parameters.parse(arguments.parameter, declared)
             target = open_target(arguments.target, os.environ, arguments.region)
-            return COMMANDS[arguments.command](Call(arguments, Stack(target, arguments.stack), console))
+            call = Call(arguments, Stack(target, arguments.stack), console, declared, given)
+            return COMMANDS[arguments.command](call)
     except DeployError as error:
         console.tell(f"coatcheck: {error}")
         return error.status
@@ -139,10 +143,8 @@ def _destroy(call: Call) -> int:
 
 
 def _deployment(call: Call) -> Deployment:
-    built = build(ROOT)
-    given = parameters.parse(call.arguments.parameter, built.parameters)
     allowed = getattr(call.arguments, "allow_replace", ())
-    return Deployment(call.stack, call.console, built, given, allowed)
+    return Deployment(call.stack, call.console, call.declared, call.given, allowed)
 
 
 def _url(stack: Stack, state: State) -> str:

@@ -2,148 +2,153 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infra.deploy import changes, guard, localstack, parameters
 from infra.deploy.artefacts import Artefacts
-from infra.deploy.build import Build, place
+from infra.deploy.build import ROOT, Build, build, place
 from infra.deploy.changes import Change, ChangeSet
 from infra.deploy.console import Console
-from infra.deploy.errors import FailedError, RefusedError
+from infra.deploy.errors import DeployError, FailedError
 from infra.deploy.events import Events
-from infra.deploy.image import ROOT, Docker, Image, dockerfile
+from infra.deploy.image import Docker, Image
 from infra.deploy.stack import HEALTHY, Stack, State
 
-LOCALSTACK_REDIS = "redis://redis:6379/0"
-"""The Redis of ``localstack-compose.yml``, as LocalStack's functions see it."""
 REPOSITORY = "AWS::ECR::Repository"
-IMAGE = "WorkerImage"
+DIGEST = "WorkerImageDigest"
+"""The parameter for the worker image."""
 
 
 @dataclass
 class Deployment:
-    """One deployment. Takes the stack, where to tell its progress, what is built, and its options.
+    """One deployment of a stack, or a look at what it would do.
 
-    ``given`` are the values of ``--parameter``, checked; ``allowed`` those of ``--allow-replace``.
+    Takes the stack, where to tell the progress, the template's declared parameters, the checked values
+    of ``--parameter`` and ``--allow-replace``, and what builds the artefacts. ``done`` has the changes
+    that were carried out.
     """
 
     stack: Stack
     console: Console
-    built: Build
+    declared: Mapping[str, Any]
     given: Mapping[str, str]
     allowed: Collection[str] = ()
-    docker: Docker = Docker()
+    build: Callable[[], Build] = build
+    docker: Docker = field(default_factory=Docker)
     root: Path = ROOT
     done: list[Change] = field(default_factory=list)
 
     def run(self) -> State:
-        """Deploy. Returns the stack's state afterwards; ``done`` has the changes.
+        """Deploy. Returns the stack's state afterwards.
 
-        Raises DeployError, and its kinds for what failed or was refused.
+        Raises DeployError and its kinds, PackageError, CatalogError.
         """
-        state = self.stack.look()
-        self.stack.ready(state)
-        values = self.values(state)
-        builds = self.builds(state, values)
-        if builds:
-            dockerfile(self.root)
-            self.docker.check()
-        template, url = self._upload()
-        repository = self._repository(state) if builds else None
-        if builds and repository:
-            values[IMAGE] = self._publish(repository, values, state)
-        state = self._apply(url, values, state, confirmed=False)
-        if builds and not repository and (repository := self._repository(state)):
-            # The first time: the repository had to be there before there could be an image in it.
-            values[IMAGE] = self._publish(repository, values, state)
+        state = self._state()
+        values = self._values(state)
+        image = self._image(values, state)
+        repository = self._repository(state)
+        digest = image.find(repository) if image and repository else None
+        if image and not digest:
+            image.check()
+        built = self.build()
+        url = self._upload(built)
+        if image and repository:
+            values[DIGEST] = digest or image.publish(repository, self.console.tell)
+        state = self._apply(url, values, state)
+        if image and not repository and (repository := self._repository(state)):
+            # The first time: the image needs the repository, and the workers need the image.
+            values[DIGEST] = image.publish(repository, self.console.tell)
             state = self._apply(url, values, state, confirmed=True)
         if self.stack.target.kind == "localstack":
-            localstack.repair(self.stack, state, template)
+            localstack.repair(self.stack, state, built.template)
         return state
 
     def preview(self) -> tuple[Change, ...]:
-        """What would change. Makes a change set and deletes it; the artefacts stay in their bucket."""
-        state = self.stack.look()
-        self.stack.ready(state)
-        _, url = self._upload()
-        change_set = self._change_set(url, self.values(state), state)
+        """What would change, but for a new worker image. The artefacts stay in their bucket."""
+        state = self._state()
+        url = self._upload(self.build())
+        change_set = self._change_set(url, self._values(state), state)
         if change_set is None:
             return ()
-        changes.discard(self.stack, change_set.id, shell=state is None or state.fresh)
+        changes.discard(self.stack, change_set.id, shell=state is None)
         return change_set.changes
 
-    def values(self, state: State | None) -> dict[str, str]:
-        """The parameters that are set by this deployment; the others stay what they are."""
-        values = dict(self.given)
-        previous = state.parameters if state else {}
-        if self.stack.target.kind == "localstack" and not previous.get("RedisUrl"):
-            values.setdefault("RedisUrl", LOCALSTACK_REDIS)
-        return values
+    def _state(self) -> State | None:
+        """The stack's state; None for a new one."""
+        state = self.stack.look()
+        self.stack.ready(state)
+        return None if state is None or state.fresh else state
 
-    def builds(self, state: State | None, values: Mapping[str, str]) -> bool:
-        """Whether the worker image is to be built here.
+    def _values(self, state: State | None) -> dict[str, str]:
+        """The parameters that this deployment sets; the others stay what they are."""
+        defaults = {}
+        if state is None:
+            defaults["Name"] = self.stack.name
+            if self.stack.target.kind == "localstack":
+                defaults |= localstack.PARAMETERS
+        defaults = {name: value for name, value in defaults.items() if name in self.declared}
+        parameters.check(defaults | dict(self.given), self.declared)
+        return defaults | dict(self.given)
 
-        Not where the stack has no workers, and not where somebody else brings the image.
-        """
-        if IMAGE not in self.built.parameters or IMAGE in values or self._value("RedisUrl", values, state):
-            return False
-        present = self._value(IMAGE, values, state)
-        return not present or f"/{self._repository(state)}@" in present
+    def _image(self, values: Mapping[str, str], state: State | None) -> Image | None:
+        """The worker image that belongs to the stack; None if it has no workers, or the image is given."""
 
-    def _upload(self) -> tuple[dict[str, Any], str]:
-        artefacts = Artefacts(self.stack.target, self.stack.name)
-        artefacts.prepare()
-        return place(self.built, artefacts)
+        def value(name: str) -> str:
+            previous = state.parameters if state else {}
+            return values.get(name) or previous.get(name) or str(self.declared[name].get("Default", ""))
+
+        if DIGEST in values or DIGEST not in self.declared or value("RedisUrl"):
+            return None
+        return Image(self.stack.target, self.root, value("WorkerArchitecture"), self.docker)
 
     def _repository(self, state: State | None) -> str | None:
         """The name of the stack's ECR repository, None as long as there is none."""
-        if state is None or state.fresh:
-            return None
-        return next((entry.id for entry in self.stack.resources() if entry.type == REPOSITORY), None)
+        resources = self.stack.resources() if state else []
+        return next((entry.id for entry in resources if entry.type == REPOSITORY), None)
 
-    def _publish(self, repository: str, values: Mapping[str, str], state: State | None) -> str:
-        architecture = self._value("Architecture", values, state)
-        return Image(self.stack.target, repository, architecture, self.root, self.docker).publish(
-            self.console.tell
-        )
-
-    def _value(self, name: str, values: Mapping[str, str], state: State | None) -> str:
-        """What a parameter will be: as given, else as it is, else the template's default."""
-        previous = state.parameters if state else {}
-        default = self.built.parameters.get(name, {}).get("Default", "")
-        return values.get(name, previous.get(name, str(default)))
+    def _upload(self, built: Build) -> str:
+        artefacts = Artefacts(self.stack.target, self.stack.name)
+        artefacts.prepare()
+        return place(built, artefacts)
 
     def _change_set(self, url: str, values: Mapping[str, str], state: State | None) -> ChangeSet | None:
-        previous = {} if state is None or state.fresh else state.parameters
         return changes.create(
             self.stack,
-            state,
+            new=state is None,
             template_url=url,
-            parameters=parameters.complete(values, self.built.parameters, previous),
+            parameters=parameters.complete(values, self.declared, state.parameters if state else {}),
             tags={"coatcheck:stack": self.stack.name},
         )
 
-    def _apply(self, url: str, values: Mapping[str, str], state: State | None, *, confirmed: bool) -> State:
+    def _apply(
+        self, url: str, values: Mapping[str, str], state: State | None, *, confirmed: bool = False
+    ) -> State:
         """Make a change set, show it, ask, carry it out. Returns the state afterwards."""
         change_set = self._change_set(url, values, state)
         if change_set is None:
             self.console.tell(f"{self.stack.name}: no changes")
             return self.stack.existing()
-        new = state is None or state.fresh
         self.console.tell(f"{self.stack.name} at {self.stack.target.title}:")
         self.console.tell(changes.show(change_set.changes))
         try:
             guard.check(change_set.changes, self.allowed)
             if not confirmed:
-                self.console.confirm(f"{'Create' if new else 'Change'} {self.stack.name}? [y/N]")
-        except RefusedError:
-            changes.discard(self.stack, change_set.id, shell=new)
+                self.console.confirm(f"{'Change' if state else 'Create'} {self.stack.name}? [y/N]")
+        except DeployError:
+            changes.discard(self.stack, change_set.id, shell=state is None)
             raise
-        if not new:
+        if state:
             self.stack.protect(guard.protected(self.stack.resources(), self.allowed))
+        self._execute(change_set)
+        self.stack.protect(guard.protected(self.stack.resources()))
+        self.done += change_set.changes
+        return self.stack.existing()
+
+    def _execute(self, change_set: ChangeSet) -> None:
+        """Carry a change set out. Raises FailedError."""
         events = Events(self.stack, change_set.stack_id, self.console.tell)
         changes.execute(self.stack, change_set)
         try:
@@ -152,18 +157,12 @@ class Deployment:
             self.console.tell(f"CloudFormation goes on; look with: {self.stack.command('status')}")
             raise
         if status not in HEALTHY:
-            raise FailedError(_failure(self.stack, events, status))
-        self.stack.protect(guard.protected(self.stack.resources()))
-        self.done += change_set.changes
-        return self.stack.existing()
+            raise FailedError(f"{events.told_failure()}\n{_consequence(self.stack, status)}")
 
 
-def _failure(stack: Stack, events: Events, status: str) -> str:
-    """What failed, why, and what now."""
-    failure = events.failure()
-    what = f"{failure.name} ({failure.type}) failed: {failure.reason}" if failure else "no reason given"
+def _consequence(stack: Stack, status: str) -> str:
     if status == "UPDATE_ROLLBACK_COMPLETE":
-        return f"{what}\n{stack.name} was rolled back: everything is as it was before ({status})"
+        return f"{stack.name} was rolled back: everything is as it was before ({status})"
     if status == "UPDATE_ROLLBACK_FAILED":
-        return f"{what}\n{stack.name} could not even be rolled back ({status}); 'deploy' tells the way out"
-    return f"{what}\n{stack.name} is {status}; delete it ('{stack.command('destroy')}') and deploy again"
+        return f"{stack.name} could not even be rolled back ({status}); 'deploy' tells the way out"
+    return f"{stack.name} is {status}: delete it with '{stack.command('destroy')}', then deploy again"

@@ -58,11 +58,8 @@ def destroy(stack: Stack, state: State, console: Console) -> Remains:
     stack.delete()
     status = events.follow()
     if status != "DELETE_COMPLETE":
-        failure = events.failure()
-        what = f"{failure.name} ({failure.type}): {failure.reason}" if failure else "no reason given"
-        raise FailedError(
-            f"{what}\n{stack.name} is {status}: remove the cause, then again: {stack.command('destroy')}"
-        )
+        again = f"remove the cause, then again: {stack.command('destroy')}"
+        raise FailedError(f"{events.told_failure()}\n{stack.name} is {status}: {again}")
     Artefacts(stack.target, stack.name).delete()
     skipped = {event.name for event in events.all if event.status == "DELETE_SKIPPED"}
     return Remains(

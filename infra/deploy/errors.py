@@ -1,8 +1,7 @@
 """What can go wrong on the way to AWS, with the exit status that each has.
 
-DeployError               2: nothing was changed
-├── FailedError           1: AWS tried, and failed
-└── RefusedError          3: it would destroy data, or nobody said yes
+DeployError is 2: nothing was changed. FailedError is 1: AWS tried, and failed. RefusedError is 3: it would
+destroy data, or nobody said yes.
 """
 
 from __future__ import annotations

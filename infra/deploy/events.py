@@ -39,6 +39,10 @@ class Event:
         """Whether the whole operation has ended with it."""
         return self.of_stack and not self.status.endswith("_IN_PROGRESS")
 
+    def told(self) -> str:
+        """The failure as a sentence."""
+        return f"{self.name} ({self.type}) failed: {self.reason or 'no reason given'}"
+
     def __str__(self) -> str:
         moment = self.time.astimezone().strftime("%H:%M:%S")
         line = f"{moment}  {self.status:<28}  {self.name}  ({self.type})"
@@ -80,6 +84,11 @@ class Events:
         """What failed first, the stack itself only if no resource did."""
         failed = sorted((event for event in self.all if event.failed), key=lambda event: event.of_stack)
         return failed[0] if failed else None
+
+    def told_failure(self) -> str:
+        """The same as a sentence."""
+        failure = self.failure()
+        return failure.told() if failure else "something failed, and CloudFormation gives no reason"
 
     def _at_rest(self) -> str | None:
         """The stack's status if nothing is under way."""

@@ -16,6 +16,12 @@ from infra.deploy.target import Target
 
 API = "RestAPI"
 """Chalice's logical id of the API."""
+PARAMETERS = {
+    "ApiLogRole": "existing",
+    "RedisUrl": "redis://redis:6379/0",
+}
+"""What a new stack gets there unless it is told otherwise: the Redis of ``localstack-compose.yml``, as
+functions see it, and no role that outlives the stack."""
 PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 

@@ -55,7 +55,7 @@ def groups(resources: Sequence[Resource]) -> dict[str, str]:
 
 
 class Logs:
-    """Reads several groups. Takes the stack, the groups and who speaks in each, and the seconds to go back."""
+    """Reads several groups. Takes the stack, the groups and who speaks in each, and seconds to go back."""
 
     def __init__(self, stack: Stack, groups: Mapping[str, str], since: int) -> None:
         self._client = stack.target.client("logs")

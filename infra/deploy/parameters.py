@@ -29,12 +29,21 @@ def parse(given: Iterable[str], declared: Mapping[str, Any]) -> dict[str, str]:
             wrong.append(f"--parameter {name}: it is given twice")
         else:
             values[name] = value
-            if reason := _refusal(value, declared[name]):
-                shown = "the value" if _is_secret(declared[name]) else repr(value)
-                wrong.append(f"--parameter {name}: {shown} {reason}")
     if wrong:
         raise DeployError("\n".join(wrong))
+    check(values, declared)
     return values
+
+
+def check(values: Mapping[str, str], declared: Mapping[str, Any]) -> None:
+    """Check values whose names are known. Raises DeployError: a line for each that isn't allowed."""
+    wrong = []
+    for name, value in values.items():
+        if reason := _refusal(value, declared[name]):
+            shown = "the value" if _is_secret(declared[name]) else repr(value)
+            wrong.append(f"--parameter {name}: {shown} {reason}")
+    if wrong:
+        raise DeployError("\n".join(wrong))
 
 
 def complete(

@@ -91,7 +91,9 @@ def _localstack(environ: Mapping[str, str], region: str | None, session: Callabl
     _check_localstack(endpoint)
     # Never the user's own keys: whatever answers at that URL would get requests signed with them.
     opened = session(
-        aws_access_key_id="test", aws_secret_access_key="test", region_name=region or LOCALSTACK_REGION
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106
+        region_name=region or LOCALSTACK_REGION,
     )
     account = _client(opened, "sts", opened.region_name, endpoint).get_caller_identity()["Account"]
     return Target("localstack", opened.region_name, account, opened, endpoint.rstrip("/"), delay=0.5)

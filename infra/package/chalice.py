@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ COMMAND = (sys.executable, "-c", "import sys; from chalice.cli import main; sys.
 NOT_INSTALLED = MISSING_DEPENDENCIES_TEMPLATE.strip().partition("\n")[0]
 """How Chalice begins to tell, with status 0, that it left requirements out."""
 
+FUNCTION = "APIHandler"
+"""Chalice's name of the function that answers all routes."""
+
 
 @dataclass(frozen=True)
 class ChaliceOutput:
@@ -29,7 +33,7 @@ class ChaliceOutput:
     @property
     def function(self) -> dict[str, Any]:
         """The properties of the function in the template."""
-        properties: dict[str, Any] = self.template["Resources"]["APIHandler"]["Properties"]
+        properties: dict[str, Any] = self.template["Resources"][FUNCTION]["Properties"]
         return properties
 
 
@@ -45,10 +49,20 @@ def package(project: Path, target: Path) -> ChaliceOutput:
         text=True,
         check=False,
     )
-    if process.returncode or NOT_INSTALLED in process.stdout:
-        raise PackageError(f"Chalice could not package the functions:\n{process.stdout.strip()}")
-    template = json.loads((target / "sam.json").read_text())
+    made = target / "sam.json"
+    if process.returncode or NOT_INSTALLED in process.stdout or not made.exists():
+        told = _essence(process.stdout.replace(f"{project}/", ""))
+        raise PackageError(f"Chalice could not package the functions:\n{told or 'it said nothing'}")
+    template = json.loads(made.read_text())
+    if FUNCTION not in template["Resources"]:
+        raise PackageError("the app in functions/app.py has no routes, so there is no function to package")
     return ChaliceOutput(target / "deployment.zip", template)
+
+
+def _essence(text: str) -> str:
+    """What Chalice said, without the frames of its own that a traceback begins with."""
+    _, app, frames = text.partition('  File "app.py"')
+    return (app + frames or re.sub(r"^Traceback .*\n(?: .*\n)+", "", text, flags=re.MULTILINE)).strip()
 
 
 def _environment() -> dict[str, str]:

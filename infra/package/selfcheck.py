@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from infra.errors import PackageError
+from infra.package.probe import WORKS
 
 PROBE = Path(__file__).with_name("probe.py")
 TIMEOUT = 60
@@ -42,9 +43,9 @@ def check(archive: Path, architecture: str) -> None:
             )
         except subprocess.TimeoutExpired:
             raise PackageError(f"the package did not answer within {TIMEOUT} s") from None
-    if process.returncode:
+    if process.returncode or not process.stdout.endswith(f"{WORKS}\n"):
         told = process.stderr.strip().replace(f"{folder}/", "")
-        raise PackageError(f"the package does not work by itself:\n{told}")
+        raise PackageError(f"the package does not work by itself:\n{told or 'it said nothing'}")
 
 
 def _runs_here(architecture: str) -> bool:

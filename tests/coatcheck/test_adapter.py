@@ -250,7 +250,10 @@ def test_a_look_up_is_one_round_trip(adapter: QueueAdapter, submit: Submit, sent
     assert len(sent) == 1
 
 
-@pytest.mark.parametrize("job_id", ["", "x", "*", "a" * 36 + "\n", "}:job:" + "0" * 30, new_job_id().upper()])
+UPPER_CASE = "A" * 36
+
+
+@pytest.mark.parametrize("job_id", ["", "x", "*", "a" * 36 + "\n", "}:job:" + "0" * 30, UPPER_CASE])
 def test_a_malformed_id_is_unknown_and_never_sent(
     job_id: str, adapter: QueueAdapter, sent: list[bytes]
 ) -> None:
@@ -479,6 +482,7 @@ def test_every_key_of_a_job_has_the_namespaces_hash_tag(
         [
             submission(1),
             submission(2),
+            submission(5),
             submission(3, queue="other"),
             submission(4, at=utcnow() + timedelta(1)),
         ],
@@ -487,7 +491,7 @@ def test_every_key_of_a_job_has_the_namespaces_hash_tag(
     )
     worker.report(*worker.begin(), "text")
     worker.run("failed")
-    adapter.cancel(jobs[2].id)
+    adapter.cancel(jobs[3].id)
     new = everything(client) - before
     kinds = {key.decode().split(":")[1] for key in new}
     assert {"job", "index", "queue", "queues", "idempotency", "leases", "log", "results", "failed"} <= kinds

@@ -24,7 +24,7 @@ from coatcheck.job import (
 )
 
 VALID = "01kay0000g" + "0" * 26
-LAST_SECOND = 253402300799  # of the year 9999
+LAST_SECOND = 32503679999  # of the year 2999
 
 
 def test_an_id_has_36_characters_that_need_no_escaping_anywhere() -> None:
@@ -44,6 +44,11 @@ def test_ids_sort_by_time(milliseconds: list[int]) -> None:
 @given(st.integers(0, LAST_SECOND * 1000))
 def test_an_id_tells_when_it_was_made_to_the_millisecond(milliseconds: int) -> None:
     assert submitted_at_ms(new_job_id((milliseconds + 0.5) / 1000)) == milliseconds
+
+
+def test_ids_made_one_after_another_keep_their_order() -> None:
+    ids = [new_job_id() for _ in range(5000)]
+    assert ids == sorted(set(ids))
 
 
 def test_an_id_made_now_tells_now() -> None:

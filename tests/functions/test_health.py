@@ -124,6 +124,12 @@ def test_given_a_worker_on_each_queue_then_health_is_ok(
     contexts.use(Context(settings, shipped, context.adapter))
     start_pool(COATCHECK_TASKS="worker_image.tasks", COATCHECK_QUEUES="default")
     reply = eventually(lambda: reply if (reply := Api().get("/health")).status == 200 else None)
+    contexts.use(context)
+    partly = Api().get("/health")
+    assert (partly.status, partly.json["status"]) == (503, "degraded")
+    assert partly.json["queues"]["default"] == {"workers": 1} and partly.json["queues"]["other"] == {
+        "workers": 0
+    }
     assert reply.json == {
         "status": "ok", "redis": True, "queues": {"default": {"workers": 1}}, "catalog": shipped.version
     }  # fmt: skip

@@ -137,6 +137,7 @@ def test_the_list_has_the_newest_first_page_by_page(api: Api, submit_in_turn: Ca
     second = api.get(f"/jobs?limit=3&cursor={first['next']}").json
     assert [job["id"] for job in second["jobs"]] == ids[1::-1]
     assert second["next"] is None
+    assert not {"arguments", "result"} & set(second["jobs"][0])
 
 
 def test_the_list_is_filtered_by_status_queue_and_task(api: Api, submit_in_turn: Callable[..., str]) -> None:

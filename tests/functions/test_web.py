@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from chalicelib import page
 from chalicelib.page import TYPES, WEB
 from tests.functions.client import Api
 
@@ -51,6 +53,16 @@ def test_every_file_is_served_as_what_it_is(api: Api, name: str) -> None:
 def test_every_file_that_the_page_names_exists() -> None:
     named = re.findall(r'(?:href|src)="static/([^"]+)"', (WEB / "index.html").read_text())
     assert named and set(named) <= set(FILES)
+
+
+def test_what_is_no_text_of_a_known_type_is_not_served(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "static").mkdir()
+    for name in ("a.js", "a.pem", "b"):
+        (tmp_path / "static" / name).write_text("text")
+    monkeypatch.setattr(page, "WEB", tmp_path)
+    assert [api.get(f"/static/{name}").status for name in ("a.js", "a.pem", "b")] == [200, 404, 404]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,259 @@
+"""Lists of jobs: filters, order, and pages that neither miss nor repeat a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+
+from coatcheck import listing
+from coatcheck.adapter import JobPage, QueueAdapter
+from coatcheck.errors import InvalidRequestError
+from coatcheck.job import Job, JobStatus, Submission, new_job_id, utcnow
+from coatcheck.keys import Keys
+from tests.coatcheck.conftest import WorkerByHand
+
+MOMENT = 1_700_000_000.0
+
+
+def submissions(count: int, *, now: float | None = None, task: str = "odd.add") -> list[Submission]:
+    return [Submission(task, {"left": 1}, "default", 60, 600, id=new_job_id(now)) for _ in range(count)]
+
+
+def newest_first(jobs: list[Job] | list[Submission]) -> list[str]:
+    return sorted((job.id for job in jobs), reverse=True)
+
+
+def pages(adapter: QueueAdapter, limit: int, **filters: Any) -> Iterator[JobPage]:
+    cursor = None
+    while True:
+        page = adapter.list(limit=limit, cursor=cursor, **filters)
+        yield page
+        if page.next is None:
+            return
+        cursor = page.next
+
+
+def walk(adapter: QueueAdapter, limit: int, **filters: Any) -> list[str]:
+    return [job.id for page in pages(adapter, limit, **filters) for job in page.jobs]
+
+
+@pytest.fixture
+def one_of_each(adapter: QueueAdapter, worker: WorkerByHand) -> dict[JobStatus, str]:
+    """A job in each state that a client can bring about, on two queues, with different tasks."""
+
+    def submit(**options: Any) -> str:
+        options = {"queue": "default", "timeout": 60, "result_ttl": 600, **options}
+        return adapter.submit([Submission("odd.add", {}, **options)])[0].id
+
+    found = {}
+    for status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED):
+        found[status] = submit()
+        worker.run(status.value)
+    found[JobStatus.STARTED] = submit()
+    worker.begin()
+    found[JobStatus.SCHEDULED] = submit(at=utcnow() + timedelta(hours=1))
+    found[JobStatus.CANCELED] = adapter.cancel(submit()).id
+    found[JobStatus.QUEUED] = submit()
+    return found
+
+
+def test_nothing_submitted_is_an_empty_list(adapter: QueueAdapter) -> None:
+    assert adapter.list() == JobPage([], None)
+    assert adapter.list(status=JobStatus.FAILED) == JobPage([], None)
+
+
+def test_jobs_come_newest_first_whatever_their_state(
+    adapter: QueueAdapter, one_of_each: dict[JobStatus, str]
+) -> None:
+    page = adapter.list()
+    assert [job.id for job in page.jobs] == sorted(one_of_each.values(), reverse=True)
+    assert {job.status: job.id for job in page.jobs} == one_of_each
+    assert page.next is None
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_a_status_finds_its_jobs_only(
+    status: JobStatus, adapter: QueueAdapter, one_of_each: dict[JobStatus, str]
+) -> None:
+    expected = [one_of_each[status]] if status in one_of_each else []
+    assert [job.id for job in adapter.list(status=status).jobs] == expected
+    assert [job.id for job in adapter.list(status=status, queue="default").jobs] == expected
+    assert [job.id for job in adapter.list(status=status, task="odd.add").jobs] == expected
+    assert adapter.list(status=status, queue="other") == JobPage([], None)
+    assert adapter.list(status=status, task="odd.other") == JobPage([], None)
+
+
+def test_a_job_that_is_taken_but_not_begun_counts_as_queued(
+    adapter: QueueAdapter, submit: Callable[..., Job], worker: WorkerByHand
+) -> None:
+    job = submit("odd.add")
+    worker.take()
+    assert [found.id for found in adapter.list(status=JobStatus.QUEUED).jobs] == [job.id]
+
+
+def test_queue_and_task_are_filters_alone_and_together(
+    adapter: QueueAdapter, submit: Callable[..., Job]
+) -> None:
+    jobs = {
+        (task, queue): submit(task, queue=queue).id
+        for task in ("a.b", "a.c")
+        for queue in ("default", "other")
+    }
+    for task in (None, "a.b", "a.c", "a"):
+        for queue in (None, "default", "other", "none"):
+            expected = {
+                job_id
+                for (its_task, its_queue), job_id in jobs.items()
+                if task in (None, its_task) and queue in (None, its_queue)
+            }
+            for status in (None, JobStatus.QUEUED):
+                found = adapter.list(task=task, queue=queue, status=status).jobs
+                assert {job.id for job in found} == expected
+
+
+def test_a_listed_job_has_no_arguments_and_no_result(
+    adapter: QueueAdapter, submit: Callable[..., Job], worker: WorkerByHand
+) -> None:
+    submit("odd.add", {"left": 1})
+    submit("odd.add", {"left": 2})
+    worker.run("finished", result="large")
+    worker.run("failed")
+    failed, finished = adapter.list().jobs
+    assert (finished.arguments, finished.result, finished.task) == ({}, None, "odd.add")
+    assert failed.error is not None
+    assert (failed.error.type, failed.error.traceback) == ("ValueError", None)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("status", [None, JobStatus.QUEUED])
+def test_pages_of_any_size_hold_every_job_once(
+    limit: int, status: JobStatus | None, adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "CHUNK", 2)
+    jobs = adapter.submit(submissions(3) + submissions(3, now=MOMENT))
+    found = list(pages(adapter, limit, status=status))
+    assert [job.id for page in found for job in page.jobs] == newest_first(jobs)
+    assert all(len(page.jobs) == limit for page in found[:-1])
+
+
+@pytest.mark.parametrize(("limit", "count"), [(6, 1), (5, 2), (3, 2), (2, 3), (1, 6)])
+def test_the_last_page_has_no_next_one_also_when_it_is_full(
+    limit: int, count: int, adapter: QueueAdapter
+) -> None:
+    adapter.submit(submissions(6))
+    assert len(list(pages(adapter, limit))) == count
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 200])
+def test_jobs_of_the_same_millisecond_are_paged_like_others(
+    chunk: int, adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "CHUNK", chunk)
+    jobs = adapter.submit(submissions(11, now=MOMENT))
+    assert walk(adapter, 2) == newest_first(jobs)
+    assert walk(adapter, 2, status=JobStatus.QUEUED) == newest_first(jobs)
+
+
+@pytest.mark.parametrize("status", [None, JobStatus.QUEUED])
+def test_jobs_that_come_and_go_between_pages_make_no_gap_and_no_repetition(
+    status: JobStatus | None,
+    adapter: QueueAdapter,
+    client: redis.Redis,
+    keys: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listing, "CHUNK", 2)
+    jobs = newest_first(adapter.submit(submissions(12, now=MOMENT)))
+    shown: list[str] = []
+    gone: set[str] = set()
+    for number, page in enumerate(pages(adapter, 2, status=status)):
+        shown += [job.id for job in page.jobs]
+        if number < 3:
+            adapter.submit(submissions(3))
+            # Of those shown the last one, whose id is the cursor; of those to come the second next.
+            lost = {shown[-1], jobs[jobs.index(shown[-1]) + 2]}
+            for job_id in lost:
+                client.delete(keys.job(job_id))
+                client.zrem(keys.index, job_id)
+                client.lrem(keys.queue("default"), 0, job_id)
+            gone |= lost - set(shown)
+    assert shown == [job_id for job_id in jobs if job_id not in gone]
+    assert len(gone) == 3
+
+
+def test_jobs_that_are_pruned_while_a_page_is_read_make_no_gap(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "CHUNK", 3)
+    jobs = newest_first(adapter.submit(submissions(9, now=MOMENT)))
+    original = listing._summaries
+
+    def pruned(client: redis.Redis, keys: Keys, chunk: list[str]) -> list[Job | None]:
+        found = original(client, keys, chunk)
+        client.zrem(keys.index, *chunk)
+        return found
+
+    monkeypatch.setattr(listing, "_summaries", pruned)
+    assert [job.id for job in adapter.list().jobs] == jobs
+
+
+def test_expired_jobs_are_passed_over(adapter: QueueAdapter, client: redis.Redis, keys: Keys) -> None:
+    jobs = newest_first(adapter.submit(submissions(6)))
+    client.delete(*(keys.job(job_id) for job_id in jobs[::2]))
+    assert walk(adapter, 2) == walk(adapter, 2, status=JobStatus.QUEUED) == jobs[1::2]
+
+
+def test_one_page_looks_at_a_bounded_number_of_jobs_and_says_where_to_go_on(
+    adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SCAN_LIMIT", 4)
+    monkeypatch.setattr(listing, "CHUNK", 3)
+    wanted = newest_first(adapter.submit(submissions(2, now=MOMENT, task="a.wanted")))
+    others = newest_first(adapter.submit(submissions(9)))
+    first = adapter.list(task="a.wanted")
+    assert first == JobPage([], others[3])
+    assert walk(adapter, 50, task="a.wanted") == wanted
+    assert walk(adapter, 50, task="a.wanted", status=JobStatus.QUEUED) == wanted
+    assert [len(page.jobs) for page in pages(adapter, 50, task="a.wanted")] == [0, 0, 2]
+
+
+def test_a_page_is_read_in_few_round_trips_however_large_the_limit(
+    adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter.submit(submissions(500))
+    trips = 0
+    original = listing._summaries
+
+    def counted(client: redis.Redis, keys: Keys, chunk: list[str]) -> list[Job | None]:
+        nonlocal trips
+        trips += 1
+        return original(client, keys, chunk)
+
+    monkeypatch.setattr(listing, "_summaries", counted)
+    assert len(adapter.list(limit=200).jobs) == 200
+    assert trips == 2
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "0", "-", "+", "[" + "0" * 35, new_job_id().upper(), new_job_id() + "\n"]
+)
+@pytest.mark.parametrize("status", [None, JobStatus.QUEUED])
+def test_a_cursor_that_no_page_gave_is_refused(
+    cursor: str, status: JobStatus | None, adapter: QueueAdapter
+) -> None:
+    with pytest.raises(InvalidRequestError, match="cursor"):
+        adapter.list(cursor=cursor, status=status)
+
+
+def test_entries_of_the_index_that_are_no_ids_do_no_harm(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "CHUNK", 1)
+    (job,) = adapter.submit(submissions(1))
+    for member in (b"\x80", b"\xff\xfe", b"", b"zzz", b"0" * 36 + b"\n", b"a:b"):
+        client.zadd(keys.index, {member: 0})
+    assert [found.id for found in adapter.list().jobs] == [job.id]
