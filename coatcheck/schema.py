@@ -16,6 +16,9 @@ from typing import Any
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import FieldError, InvalidArgumentsError
 
+Failure = tuple[list[str | int], str]
+"""The path to a wrong field, and what is wrong with it."""
+
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """What the validator compiles. Of 2020-12, as pydantic writes it, only ``prefixItems`` differs."""
 
@@ -58,21 +61,26 @@ def validate(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") ->
 
 def field_errors(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") -> list[FieldError]:
     """Everything that is wrong with the arguments, an entry for each field; empty when they fit."""
-    import fastjsonschema  # imported by the first submission only: a status look-up never pays for it
-
-    check = _validator(json.dumps(spec.schema))
     try:
-        check(arguments)
-    except fastjsonschema.JsonSchemaValuesException as error:
-        found = [item for failure in error.errors for item in _field_errors(arguments, failure)]
-    except fastjsonschema.JsonSchemaValueException as error:
-        found = _field_errors(arguments, error)
+        found = _failures(spec.schema, arguments)
     except RecursionError:
         found = [([], "is nested too deeply")]
-    else:
-        return []
     unique = dict.fromkeys((pointer + _pointer(path), detail) for path, detail in found)
     return [FieldError(where, detail) for where, detail in unique]
+
+
+def _failures(schema: Mapping[str, Any], value: Any) -> list[Failure]:
+    import fastjsonschema  # imported by the first submission only: a status look-up never pays for it
+
+    check = _validator(json.dumps(schema))
+    definitions = schema.get("$defs", {})
+    try:
+        check(value)
+    except fastjsonschema.JsonSchemaValuesException as error:
+        return [item for failure in error.errors for item in _field_errors(value, failure, definitions)]
+    except fastjsonschema.JsonSchemaValueException as error:
+        return _field_errors(value, error, definitions)
+    return []
 
 
 @lru_cache(maxsize=256)
@@ -99,7 +107,7 @@ def _draft7(schema: Any) -> Any:
     return converted
 
 
-def _field_errors(arguments: Any, failure: Any) -> list[tuple[list[str | int], str]]:
+def _field_errors(arguments: Any, failure: Any, definitions: Mapping[str, Any]) -> list[Failure]:
     """What one failure of the validator means: a path and a text for each field that it names."""
     path, value = _locate(arguments, str(failure.name or ""), failure.value)
     definition = failure.definition if isinstance(failure.definition, dict) else {}
@@ -114,7 +122,37 @@ def _field_errors(arguments: Any, failure: Any) -> list[tuple[list[str | int], s
             if name not in definition.get("properties", {}) and not any(p.search(name) for p in patterns)
         ]
         return [([*path, name], "is not known") for name in unknown]
+    if failure.rule in ("anyOf", "oneOf"):
+        meant = [option for option in definition[failure.rule] if _may_be_meant(option, value, definitions)]
+        if len(meant) == 1:
+            inside = _failures({**meant[0], "$defs": definitions}, value)
+            if inside:
+                return [([*path, *steps], detail) for steps, detail in inside]
     return [(path, _detail(failure, definition))]
+
+
+def _may_be_meant(option: Mapping[str, Any], value: Any, definitions: Mapping[str, Any]) -> bool:
+    """Whether a value was meant for one of several schemas, by its type and by the constants in it."""
+    kinds = _kinds(option, definitions)
+    if kinds and not kinds & _kinds_of(value):
+        return False
+    if not isinstance(value, dict):
+        return True
+    properties = _target(option, definitions).get("properties", {})
+    return all(
+        value[name] in (schema["enum"] if "enum" in schema else [schema["const"]])
+        for name, schema in properties.items()
+        if name in value and schema.keys() & {"enum", "const"}
+    )
+
+
+def _kinds_of(value: Any) -> set[str]:
+    """The JSON types of a value: a whole number is a number too."""
+    if value is None or isinstance(value, bool):
+        return {"null" if value is None else "boolean"}
+    if isinstance(value, int | float):
+        return {"number"} if isinstance(value, float) and not value.is_integer() else {"integer", "number"}
+    return {"string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"}
 
 
 def _locate(data: Any, name: str, wanted: Any) -> tuple[list[str | int], Any]:
@@ -175,7 +213,8 @@ def _alternatives(schemas: Iterable[Any]) -> list[str]:
     for schema in schemas:
         if not isinstance(schema, dict):
             continue
-        kind = schema.get("format") or schema.get("type") or schema.get("title")
+        title = schema.get("title") if "properties" in schema else None
+        kind = schema.get("format") or title or schema.get("type")
         if kind is None and "$ref" in schema:
             kind = str(schema["$ref"]).rpartition("/")[2]
         names += kind if isinstance(kind, list) else [str(kind or "something else")]

@@ -32,6 +32,7 @@ class Settings:
     """The checked settings of one process. Sizes are bytes, times are seconds."""
 
     redis_url: str
+    stack: str
     redis_cluster: bool
     aws_region: str
     redis_iam_user: str
@@ -142,6 +143,7 @@ YEAR = 365 * DAY
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("redis_url", "REDIS_URL", _redis_url, None, "The Redis or Valkey server that holds the jobs."),
+    Setting("stack", "COATCHECK_STACK", _name, "coatcheck", "Name of the deployed stack, for its metrics."),
     Setting("redis_cluster", "REDIS_CLUSTER", _switch, False, "1 when Redis runs in cluster mode."),
     Setting("aws_region", "AWS_REGION", str, "", "Region of AWS; Lambda and ECS set it."),
     Setting(

@@ -5,11 +5,17 @@ Imports without environment and without connection, since Chalice imports it to 
 
 from __future__ import annotations
 
-from chalice.app import Chalice
+from chalice.app import Chalice, CloudWatchEvent, Rate
 
-from chalicelib import health, jobs, openapi, page, problems, queues, routing, story, tasks
+from chalicelib import health, jobs, metrics, openapi, page, problems, queues, routing, story, tasks
 
 app = Chalice(app_name="coatcheck", configure_logs=False)
 app.register_middleware(problems.middleware, "http")
 for resource in (page, tasks, jobs, queues, health, openapi, story):
     routing.bind(app, resource.ROUTES)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="publish_metrics")
+def publish_metrics(event: CloudWatchEvent) -> None:
+    """Publish the queues' figures, each minute."""
+    metrics.publish()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from coatcheck import __version__
 from coatcheck.errors import CoatcheckError
+from infra.deploy import options
 
 EPILOG = """\
 exit status:
@@ -16,6 +17,8 @@ exit status:
   1  the check failed (catalog --check)
   2  wrong arguments, settings or tasks, or a part that can't be built or started; the last line says what
  78  the same, from 'worker': no restart can help
+
+The commands for AWS and LocalStack have some of their own: coatcheck deploy --help
 
 Settings come from the environment; the README lists them.
 """
@@ -87,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="run workers only, for the Redis of REDIS_URL",
         description="Run a pool of workers, as the worker's container does, until SIGTERM or Ctrl-C.",
     )
+    options.add_commands(commands)
     return parser
 
 
@@ -111,8 +115,10 @@ def _run(parsed: argparse.Namespace) -> int:
             from infra.catalog import run
         case "package":
             from infra.package.command import run
-        case _:
+        case "worker":
             from infra.worker import run
+        case _:
+            from infra.deploy.commands import run
     return run(parsed)
 
 

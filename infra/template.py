@@ -68,10 +68,14 @@ def merge(chalice: Template, extra: Template) -> Template:
 
 
 def _merged(base: Any, extra: Any) -> Any:
-    if not isinstance(extra, dict):
+    if not isinstance(base, dict) or not isinstance(extra, dict) or _is_function(base) or _is_function(extra):
         return extra
-    base = base if isinstance(base, dict) else {}
     return {key: _merged(base.get(key), extra[key]) if key in extra else base[key] for key in base | extra}
+
+
+def _is_function(value: dict[str, Any]) -> bool:
+    """Whether a mapping is a call such as ``{"Ref": ...}``, of which two can't be one."""
+    return len(value) == 1 and next(iter(value)).startswith(("Ref", "Fn::"))
 
 
 def dumps(template: Template) -> str:

@@ -63,8 +63,8 @@ def submit(adapter: QueueAdapter) -> Callable[..., Job]:
     """Submits one job: ``submit("odd.add", {"left": 1}, queue=..., timeout=...)``."""
 
     def submit(task: str, arguments: Mapping[str, Any] | None = None, **options: Any) -> Job:
-        options = {"queue": "default", "timeout": 60, "result_ttl": 600} | options
-        return adapter.submit([Submission(task=task, arguments=dict(arguments or {}), **options)])[0]
+        values: dict[str, Any] = {"queue": "default", "timeout": 60, "result_ttl": 600, **options}
+        return adapter.submit([Submission(task=task, arguments=dict(arguments or {}), **values)])[0]
 
     return submit
 

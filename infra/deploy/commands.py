@@ -21,7 +21,7 @@ from infra.template import load_extra
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a command: its arguments, its stack, its streams, the template's parameters, those given."""
+    """One call of a command. ``declared`` are the template's parameters, ``given`` those of the call."""
 
     arguments: Namespace
     stack: Stack
@@ -40,8 +40,8 @@ def run(arguments: Namespace) -> int:
         with aws_errors():
             if arguments.command in CONFIRMED:
                 console.check()
-            declared = load_extra().get("Parameters", {})
-            given = parameters.parse(arguments.parameter, declared)
+            declared = load_extra().get("Parameters", {}) if arguments.command in BUILDING else {}
+            given = parameters.parse(arguments.parameter, declared) if declared else {}
             target = open_target(arguments.target, os.environ, arguments.region)
             call = Call(arguments, Stack(target, arguments.stack), console, declared, given)
             return COMMANDS[arguments.command](call)
@@ -167,6 +167,8 @@ def _identity(stack: Stack, state: State) -> dict[str, Any]:
 
 CONFIRMED = {"deploy", "destroy"}
 """The commands that change something, and ask before."""
+BUILDING = {"deploy", "diff"}
+"""Those that build the project and take parameters."""
 COMMANDS: dict[str, Callable[[Call], int]] = {
     "deploy": _deploy,
     "diff": _diff,

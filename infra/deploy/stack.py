@@ -131,8 +131,9 @@ class Stack:
         if state.status == "UPDATE_ROLLBACK_FAILED":
             raise DeployError(
                 f"{self.name} could not be rolled back ({state.reason or 'no reason given'}). Remove the"
-                f" cause and let it go on: aws cloudformation continue-update-rollback --stack-name {self.name}"
-                " (with --resources-to-skip NAME for what can't be mended), then deploy again"
+                " cause and let CloudFormation go on: aws cloudformation continue-update-rollback"
+                f" --stack-name {self.name} (with --resources-to-skip NAME for what can't be mended),"
+                " then deploy again"
             )
         if state.status in STUCK | STILLBORN:
             raise DeployError(

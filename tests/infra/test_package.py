@@ -249,7 +249,8 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     for damaged in (data[:1000], data[:5000] + b"?" + data[5001:]):
         kept.write_bytes(damaged)
         assert unpacked() == files
-        assert kept.read_bytes() == data
+        with zipfile.ZipFile(kept) as zipped:
+            assert zipped.testzip() is None
 
 
 def test_it_needs_nothing_of_aws(
