@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+COMPOSE := docker compose --file localstack-compose.yml
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check --no-input
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -10,16 +11,23 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up catalog venv test lint format lock clean
+.PHONY: help up catalog localstack localstack-down venv test lint format lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
 
 up: $(VENV)/.installed ## Run everything on this machine (make up ARGS="--port 9000")
 	@$(BIN)/coatcheck up $(ARGS)
 
 catalog: $(VENV)/.installed ## Build catalog.json from the tasks
 	@$(BIN)/coatcheck catalog $(ARGS)
+
+localstack: ## Run everything in containers, with API Gateway and Lambda in LocalStack; ends with the URL
+	@$(COMPOSE) up --detach --build
+	@$(COMPOSE) logs --follow --no-log-prefix deploy
+
+localstack-down: ## Stop these containers; the jobs are kept
+	@$(COMPOSE) down
 
 venv: $(VENV)/.installed-dev ## Make .venv with all that is needed to develop
 

@@ -123,7 +123,9 @@ def _field_errors(arguments: Any, failure: Any, definitions: Mapping[str, Any]) 
         ]
         return [([*path, name], "is not known") for name in unknown]
     if failure.rule in ("anyOf", "oneOf"):
-        meant = [option for option in definition[failure.rule] if _may_be_meant(option, value, definitions)]
+        meant = [option for option in definition[failure.rule] if _may_mean(option, value, definitions)]
+        if len(meant) > 1:
+            meant = [option for option in meant if _has_its_constants(option, value)]
         if len(meant) == 1:
             inside = _failures({**meant[0], "$defs": definitions}, value)
             if inside:
@@ -131,14 +133,14 @@ def _field_errors(arguments: Any, failure: Any, definitions: Mapping[str, Any]) 
     return [(path, _detail(failure, definition))]
 
 
-def _may_be_meant(option: Mapping[str, Any], value: Any, definitions: Mapping[str, Any]) -> bool:
-    """Whether a value was meant for one of several schemas, by its type and by the constants in it."""
+def _may_mean(option: Mapping[str, Any], value: Any, definitions: Mapping[str, Any]) -> bool:
     kinds = _kinds(option, definitions)
-    if kinds and not kinds & _kinds_of(value):
-        return False
-    if not isinstance(value, dict):
-        return True
-    properties = _target(option, definitions).get("properties", {})
+    return not kinds or bool(kinds & _kinds_of(value))
+
+
+def _has_its_constants(option: Mapping[str, Any], value: Any) -> bool:
+    """Whether an object has the values by which one of several schemas is told from the others."""
+    properties = option.get("properties", {}) if isinstance(value, dict) else {}
     return all(
         value[name] in (schema["enum"] if "enum" in schema else [schema["const"]])
         for name, schema in properties.items()
@@ -199,7 +201,7 @@ def _detail(failure: Any, definition: Mapping[str, Any]) -> str:
     if rule in ("anyOf", "oneOf") and isinstance(expected, list):
         return "must be " + " or ".join(_alternatives(expected))
     if rule == "type":
-        return "must be " + " or ".join(_alternatives([definition]))
+        return "must be " + " or ".join(_alternatives([{**definition, "title": None}]))
     if rule == "minLength" and expected == 1:
         return "must not be empty"
     if rule in BOUNDS:

@@ -75,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     package = commands.add_parser(
         "package",
         help="build the function package for Lambda, and try it",
-        description="Build what goes to Lambda: deployment.zip, and sam.json with Chalice's template.",
+        description="Build what goes to Lambda: deployment.zip, template.json (Chalice's) and catalog.json.",
     )
     package.add_argument(
         "--output",

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
@@ -94,13 +95,19 @@ class EmbeddedRedis:
         """The file with what the server said since its start."""
         return self._directory / "redis.log"
 
-    def start(self) -> None:
-        """Start the server, or find the one that runs, and wait until it answers. Raises StartError."""
+    def start(self, check: Callable[[], None] = lambda: None) -> None:
+        """Start the server, or find the one that runs, and wait until it answers.
+
+        Takes a function that is called while it lasts (to read a long file may take minutes) and may
+        raise to end it.
+
+        Raises StartError.
+        """
         _make_folders(self._directory, self._socket.parent)
         self.reused = self._state() is not State.ABSENT
         if not self.reused:
             self._launch()
-        self._wait_until_ready()
+        self._wait_until_ready(check)
         with self._client() as client:
             information: dict[str, Any] = client.info("server")
         self.pid = int(information["process_id"])
@@ -175,7 +182,7 @@ class EmbeddedRedis:
             raise StartError(f"the Redis server {program} can't be started: {error.strerror}") from error
         self.pid = self._process.pid
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, check: Callable[[], None]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while (state := self._state()) is not State.READY:
             if self._process and self._process.poll() is not None:
@@ -186,6 +193,7 @@ class EmbeddedRedis:
             elif time.monotonic() > deadline:
                 self.kill()
                 raise StartError(f"the Redis server at {self._socket} does not answer; see {self.log}")
+            check()
             time.sleep(0.01)
 
     def _state(self) -> State:

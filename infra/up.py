@@ -28,7 +28,7 @@ TICK = 0.1
 """Seconds between two looks at signals and workers."""
 REDIS_CHECK = 1.0
 """Seconds between two looks at the Redis server."""
-STOP_TIMEOUT = "3"
+STOP_TIMEOUT = "2"
 """Seconds that running jobs get here after Ctrl-C, unless WORKER_STOP_TIMEOUT is set."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -66,7 +66,7 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
     catalog.write(catalog.build(environ, signals.check), Path(environ["COATCHECK_CATALOG"]))
     if server:
         stack.callback(server.stop)
-        server.start()
+        server.start(signals.check)
     workers = Workers(environ, log, settings.worker_stop_timeout)
     stack.callback(workers.wait, signals)
     api = Api(settings, environ, arguments.host, arguments.port)
@@ -89,7 +89,7 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
     while True:
         workers.keep()
         if server and time.monotonic() > due:
-            _keep(server, log)
+            _keep(server, log, signals)
             due = time.monotonic() + REDIS_CHECK
         signals.check()
         time.sleep(TICK)
@@ -118,13 +118,13 @@ def _only_one(data: Path) -> Iterator[None]:
         yield
 
 
-def _keep(server: EmbeddedRedis, log: MergedLog) -> None:
+def _keep(server: EmbeddedRedis, log: MergedLog, signals: StopSignals) -> None:
     """Start the server again when it has ended."""
     if server.running():
         return
     log.write("redis", "ended; starting it again")
     try:
-        server.start()
+        server.start(signals.check)
     except StartError as error:
         log.write("redis", str(error))
     else:

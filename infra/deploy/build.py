@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra import template
 from infra.deploy.artefacts import Artefacts
+from infra.template import dumps, load_extra, merge
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION = "AWS::Serverless::Function"
@@ -22,22 +23,24 @@ class Build:
     template: dict[str, Any]
 
 
-def build(root: Path = ROOT) -> Build:
+def build(folder: Path | None = None) -> Build:
     """Make the function package and merge Chalice's template with ours.
 
-    Takes the project's folder. Raises PackageError, CatalogError, StartError.
+    Takes the folder of a package that is made already (``coatcheck package``), None to make one.
+
+    Raises PackageError, CatalogError, StartError.
     """
-    from infra.package import build_package
+    from infra.package import FunctionPackage, build_package
 
-    package = build_package(root / "build")
-    return Build(package.archive.read_bytes(), template.merge(package.template, template.load_extra()))
+    package = FunctionPackage.load(folder) if folder else build_package(ROOT / "build")
+    return Build(package.archive.read_bytes(), merge(package.template, load_extra()))
 
 
-def place(built: Build, artefacts: Artefacts) -> str:
+def place(archive: bytes, template: Mapping[str, Any], artefacts: Artefacts) -> str:
     """Upload the package, then the template that names it. Returns the template's URL."""
-    key = artefacts.upload(built.archive, "functions", ".zip")
-    placed = copy.deepcopy(built.template)
+    key = artefacts.upload(archive, "functions", ".zip")
+    placed = copy.deepcopy(dict(template))
     for resource in placed["Resources"].values():
         if resource["Type"] == FUNCTION and isinstance(resource["Properties"].get("CodeUri"), str):
             resource["Properties"]["CodeUri"] = {"Bucket": artefacts.bucket, "Key": key}
-    return artefacts.url(artefacts.upload(template.dumps(placed).encode(), "templates", ".json"))
+    return artefacts.url(artefacts.upload(dumps(placed).encode(), "templates", ".json"))

@@ -36,7 +36,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A change set that is ready to run. ``changes`` is never empty."""
+    """A change set that is ready to run. ``changes`` is empty when no resource changes, but an output."""
 
     id: str
     stack_id: str
@@ -108,7 +108,11 @@ def show(changes: Sequence[Change]) -> str:
     ]
     counts = {verb: sum(change.verb == verb for change in changes) for verb in SIGNS}
     summary = ", ".join(f"{count} to {verb}" for verb, count in counts.items() if count)
-    return f"{table(rows)}\n  {summary or 'only outputs, tags or parameters change'}"
+    return (
+        f"{table(rows)}\n  {summary}"
+        if rows
+        else "  no resource changes, but the template or its parameters do"
+    )
 
 
 def _failure(stack: Stack, change_set_id: str) -> str | None:

@@ -7,9 +7,11 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from infra.deploy import changes, destroy, localstack, logs, parameters
+from infra.deploy.build import build
 from infra.deploy.console import Console, table
 from infra.deploy.deployment import Deployment
 from infra.deploy.errors import DeployError, aws_errors
@@ -53,7 +55,7 @@ def run(arguments: Namespace) -> int:
 def _deploy(call: Call) -> int:
     deployment = _deployment(call)
     state = deployment.run()
-    url = _url(call.stack, state)
+    url = _url(call, state)
     if call.arguments.json:
         call.console.document(
             {
@@ -69,11 +71,13 @@ def _deploy(call: Call) -> int:
 
 
 def _diff(call: Call) -> int:
-    found = _deployment(call).preview()
+    change_set = _deployment(call).preview()
+    found = change_set.changes if change_set else ()
     if call.arguments.json:
-        call.console.document({"stack": call.stack.name, "changes": [asdict(change) for change in found]})
+        document = {"stack": call.stack.name, "changed": change_set is not None}
+        call.console.document(document | {"changes": [asdict(change) for change in found]})
     else:
-        call.console.result(changes.show(found) if found else "no changes")
+        call.console.result(changes.show(found) if change_set else "no changes")
     return 0
 
 
@@ -88,7 +92,7 @@ def _status(call: Call) -> int:
                 **_identity(call.stack, state),
                 "changed": state.changed.isoformat(),
                 "healthy": healthy,
-                "url": _url(call.stack, state),
+                "url": _url(call, state),
                 "failure": failure and {"name": failure.name, "type": failure.type, "reason": failure.reason},
                 "parameters": state.parameters,
             }
@@ -96,7 +100,7 @@ def _status(call: Call) -> int:
     else:
         since = state.changed.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         call.console.result(f"{call.stack.name}: {state.status} since {since}, {call.stack.target.title}")
-        if url := _url(call.stack, state):
+        if url := _url(call, state):
             call.console.result(url)
         if failure:
             call.console.result(f"{failure.name} ({failure.type}) failed: {failure.reason}")
@@ -107,7 +111,7 @@ def _status(call: Call) -> int:
 
 def _outputs(call: Call) -> int:
     state = call.stack.existing()
-    outputs = {**state.outputs, "URL": _url(call.stack, state)}
+    outputs = {**state.outputs, "URL": _url(call, state)}
     if call.arguments.json:
         call.console.document(outputs)
     else:
@@ -117,7 +121,7 @@ def _outputs(call: Call) -> int:
 
 def _logs(call: Call) -> int:
     call.stack.existing()
-    reader = logs.Logs(call.stack, logs.groups(call.stack.resources()), call.arguments.since)
+    reader = logs.Logs(call.stack, logs.groups(call.stack), call.arguments.since)
     for line in reader.follow() if call.arguments.follow else reader.read():
         if call.arguments.json:
             call.console.line(line.document())
@@ -144,14 +148,15 @@ def _destroy(call: Call) -> int:
 
 def _deployment(call: Call) -> Deployment:
     allowed = getattr(call.arguments, "allow_replace", ())
-    return Deployment(call.stack, call.console, call.declared, call.given, allowed)
+    make = partial(build, call.arguments.package)
+    return Deployment(call.stack, call.console, call.declared, call.given, allowed, make)
 
 
-def _url(stack: Stack, state: State) -> str:
+def _url(call: Call, state: State) -> str:
     if "EndpointURL" not in state.outputs:
         return ""
-    if stack.target.kind == "localstack":
-        return localstack.url(stack.target, state.outputs)
+    if endpoint := call.stack.target.endpoint:
+        return localstack.url(call.arguments.public_endpoint or endpoint, state.outputs)
     return state.outputs["EndpointURL"]
 
 

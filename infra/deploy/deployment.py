@@ -66,15 +66,14 @@ class Deployment:
             localstack.repair(self.stack, state, built.template)
         return state
 
-    def preview(self) -> tuple[Change, ...]:
-        """What would change, but for a new worker image. The artefacts stay in their bucket."""
+    def preview(self) -> ChangeSet | None:
+        """What would change, but for a new worker image; None if nothing does. The upload stays."""
         state = self._state()
         url = self._upload(self.build())
         change_set = self._change_set(url, self._values(state), state)
-        if change_set is None:
-            return ()
-        changes.discard(self.stack, change_set.id, shell=state is None)
-        return change_set.changes
+        if change_set:
+            changes.discard(self.stack, change_set.id, shell=state is None)
+        return change_set
 
     def _state(self) -> State | None:
         """The stack's state; None for a new one."""
@@ -112,7 +111,11 @@ class Deployment:
     def _upload(self, built: Build) -> str:
         artefacts = Artefacts(self.stack.target, self.stack.name)
         artefacts.prepare()
-        return place(built, artefacts)
+        return place(built.archive, self._template(built), artefacts)
+
+    def _template(self, built: Build) -> dict[str, Any]:
+        local = self.stack.target.kind == "localstack"
+        return localstack.adapt(built.template, self.stack.name) if local else built.template
 
     def _change_set(self, url: str, values: Mapping[str, str], state: State | None) -> ChangeSet | None:
         return changes.create(

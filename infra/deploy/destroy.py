@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from infra.deploy import localstack
 from infra.deploy.artefacts import Artefacts
 from infra.deploy.console import Console, table
 from infra.deploy.errors import FailedError, code
@@ -61,6 +62,8 @@ def destroy(stack: Stack, state: State, console: Console) -> Remains:
         again = f"remove the cause, then again: {stack.command('destroy')}"
         raise FailedError(f"{events.told_failure()}\n{stack.name} is {status}: {again}")
     Artefacts(stack.target, stack.name).delete()
+    if stack.target.kind == "localstack":
+        localstack.clean(stack.target, resources)
     skipped = {event.name for event in events.all if event.status == "DELETE_SKIPPED"}
     return Remains(
         tuple(resource for resource in resources if resource.name in skipped),

@@ -1,28 +1,67 @@
-"""What LocalStack 4.14.0 needs beyond CloudFormation: its updates leave an API without routes or stage.
+"""What is different at LocalStack 4.14.0.
 
-They report UPDATE_COMPLETE all the same. So the API's definition is put into place once more, directly.
+Its CloudFormation can't update an API: routes stay old and the stage is lost, whether it reports
+UPDATE_COMPLETE or fails. So the API's definition is put into place directly. It writes the functions' logs to groups of Lambda's choice.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from infra.deploy.errors import DeployError
-from infra.deploy.stack import Stack, State
+from infra.deploy.stack import Resource, Stack, State
 from infra.deploy.target import Target
 
 API = "RestAPI"
 """Chalice's logical id of the API."""
+FUNCTION = "AWS::Lambda::Function"
 PARAMETERS = {
     "ApiLogRole": "existing",
     "RedisUrl": "redis://redis:6379/0",
 }
 """What a new stack gets there unless it is told otherwise: the Redis of ``localstack-compose.yml``, as
 functions see it, and no role that outlives the stack."""
+NO_ROUTES = {
+    "swagger": "2.0",
+    "info": {"title": "coatcheck", "version": "1.0"},
+    "paths": {
+        "/": {"get": {"responses": {}, "x-amazon-apigateway-integration": {"type": "mock", "uri": "mock"}}}
+    },
+}
+"""An API without a reference to anything that may change; a deployment needs one method."""
 PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
+
+
+def adapt(template: Mapping[str, Any], stack: str) -> dict[str, Any]:
+    """The template for LocalStack.
+
+    Its API keeps its id, so that the URL outlives the container, and has no routes of its own: ``repair``
+    gives it those. So an update never changes it, which would replace its stage and fail half-way.
+    """
+    adapted: dict[str, Any] = copy.deepcopy(dict(template))
+    properties = adapted["Resources"][API]["Properties"]
+    properties["DefinitionBody"] = NO_ROUTES
+    properties["Tags"] = {**properties.get("Tags", {}), "_custom_id_": stack.lower()}
+    properties["PropagateTags"] = True  # from the stage, for which SAM takes them, to the API
+    return adapted
+
+
+def log_groups(resources: Iterable[Resource]) -> dict[str, str]:
+    """The names of the groups in which the functions' logs are, by the functions' logical ids."""
+    return {entry.name: f"/aws/lambda/{entry.id}" for entry in resources if entry.type == FUNCTION}
+
+
+def clean(target: Target, resources: Iterable[Resource]) -> None:
+    """Delete what the functions of a deleted stack have left."""
+    logs = target.client("logs")
+    for name in log_groups(resources).values():
+        with suppress(logs.exceptions.ResourceNotFoundException):
+            logs.delete_log_group(logGroupName=name)
 
 
 def repair(stack: Stack, state: State, template: Mapping[str, Any]) -> None:
@@ -44,10 +83,10 @@ def repair(stack: Stack, state: State, template: Mapping[str, Any]) -> None:
     gateway.create_deployment(restApiId=values[API], stageName=resolve(properties["StageName"], values))
 
 
-def url(target: Target, outputs: Mapping[str, str]) -> str:
-    """The API's address at LocalStack, from the stack's outputs."""
+def url(endpoint: str, outputs: Mapping[str, str]) -> str:
+    """The API's address at LocalStack, from LocalStack's own and the stack's outputs."""
     stage = outputs["EndpointURL"].rstrip("/").rpartition("/")[2]
-    return f"{target.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{stage}/"
+    return f"{endpoint.rstrip('/')}/_aws/execute-api/{outputs['RestAPIId']}/{stage}/"
 
 
 def resolve(node: Any, values: Mapping[str, str]) -> Any:
@@ -107,7 +146,7 @@ def _values(stack: Stack, state: State) -> dict[str, str]:
     functions = stack.target.client("lambda")
     for resource in stack.resources():
         values[resource.name] = resource.id
-        if resource.type == "AWS::Lambda::Function":
+        if resource.type == FUNCTION:
             found = functions.get_function_configuration(FunctionName=resource.id)
             values[f"{resource.name}.Arn"] = found["FunctionArn"]
     return values

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from infra.deploy import localstack
 from infra.deploy.errors import DeployError, code
-from infra.deploy.stack import Resource, Stack
+from infra.deploy.stack import Stack
 from infra.merged_log import CONTROLS
 
 LATE = 15_000
@@ -19,7 +20,7 @@ SOURCES = {"api": re.compile("api", re.IGNORECASE), "worker": re.compile("worker
 """Who speaks, by how the logical id of the log group begins."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Line:
     """An event of a log. ``time`` is milliseconds since 1970."""
 
@@ -39,16 +40,21 @@ class Line:
         return {"time": stamp, "source": self.source, "text": self.text}
 
 
-def groups(resources: Sequence[Resource]) -> dict[str, str]:
+def groups(stack: Stack) -> dict[str, str]:
     """Which log groups of a stack to show: the names of the groups, and who speaks in each.
 
     Raises DeployError when the stack has none of them.
     """
-    found = {}
-    for resource in resources:
-        for source, pattern in SOURCES.items():
-            if resource.type == "AWS::Logs::LogGroup" and pattern.match(resource.name):
-                found[resource.id] = source
+    resources = stack.resources()
+    names = {entry.name: entry.id for entry in resources if entry.type == "AWS::Logs::LogGroup"}
+    if stack.target.kind == "localstack":
+        names |= localstack.log_groups(resources)
+    found = {
+        group: source
+        for name, group in names.items()
+        for source, pattern in SOURCES.items()
+        if pattern.match(name)
+    }
     if not found:
         raise DeployError("the stack has no log groups of the API or the workers")
     return found
@@ -71,7 +77,7 @@ class Logs:
         if self._seen:
             self._start = max(self._start, max(self._seen.values()) - LATE)
             self._seen = {key: moment for key, moment in self._seen.items() if moment >= self._start}
-        return sorted(lines)
+        return sorted(lines, key=lambda line: line.time)  # stable: a stream keeps its order
 
     def follow(self) -> Iterator[Line]:
         """All that there is, and then what comes, without end."""

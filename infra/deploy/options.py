@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 EPILOG = """\
 exit status:
@@ -54,6 +55,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        if name in ("deploy", "diff"):
+            parser.add_argument(
+                "--package",
+                type=Path,
+                metavar="FOLDER",
+                help="take the function package that 'coatcheck package' has written there",
+            )
         if name == "deploy":
             parser.add_argument(
                 "--allow-replace",
@@ -89,6 +97,11 @@ def _common() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=VALUE",
         help="a parameter of template.yaml, for deploy and diff; what is not given stays as it is",
+    )
+    common.add_argument(
+        "--public-endpoint",
+        metavar="URL",
+        help="LocalStack as the URL's readers reach it (default: AWS_ENDPOINT_URL, else http://localhost:4566)",
     )
     common.add_argument("--yes", action="store_true", help="confirm whatever would be asked")
     common.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -152,7 +152,12 @@ class Stack:
         self.client.delete_stack(StackName=self.name)
 
     def protect(self, names: Iterable[str]) -> None:
-        """Let CloudFormation itself refuse to replace or delete these resources in an update."""
+        """Let CloudFormation itself refuse to replace or delete these resources in an update.
+
+        LocalStack has no such policies: does nothing there.
+        """
+        if self.target.kind == "localstack":
+            return
         self.client.set_stack_policy(StackName=self.name, StackPolicyBody=json.dumps(_policy(sorted(names))))
 
     def command(self, name: str) -> str:

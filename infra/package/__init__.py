@@ -1,5 +1,6 @@
 """The function package: what goes to Lambda, built from ``functions/`` and ``coatcheck/``."""
 
-from infra.package.build import FunctionPackage, build_package
+from infra.package.build import build_package
+from infra.package.files import FunctionPackage
 
 __all__ = ["FunctionPackage", "build_package"]

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from coatcheck.catalog import Catalog
 from infra import catalog
 from infra.errors import PackageError
 from infra.package import archive, chalice, dependencies, selfcheck, trimming
+from infra.package.files import ARCHIVE, CATALOG, TEMPLATE, FunctionPackage
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_SHIPPED = shutil.ignore_patterns(
     "__pycache__", "deployments", "deployed", "requirements.*", "catalog.json", ".mypy_cache"
 )
 """What lies around in the folders; the catalogue is made anew."""
-
-
-@dataclass(frozen=True)
-class FunctionPackage:
-    """A function package that has passed its check.
-
-    ``archive`` is the zip file, ``template`` Chalice's SAM template as JSON (its ``CodeUri`` is still the
-    local file), ``size`` the archive's in bytes, ``digest`` its SHA-256 in hexadecimal.
-    """
-
-    archive: Path
-    template: dict[str, Any]
-    catalog: Catalog
-    size: int
-    digest: str
 
 
 def build_package(
@@ -47,7 +29,7 @@ def build_package(
     cache: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> FunctionPackage:
-    """Build the function package into a folder: ``deployment.zip``, ``sam.json``.
+    """Build the function package into a folder: ``deployment.zip``, ``template.json``, ``catalog.json``.
 
     Takes the project's folder, the one where fetched requirements are kept (default: the user's cache), and
     the environment for the tasks' import. The same input gives the same bytes.
@@ -57,26 +39,27 @@ def build_package(
     tasks = catalog.build(environ)
     with tempfile.TemporaryDirectory(prefix="coatcheck-package-") as name:
         work = Path(name)
-        _stage(project, cache or dependencies.default_cache(), tasks, work / "stage")
-        made = chalice.package(work / "stage", work / "chalice")
-        _check_runtime(made)
-        with zipfile.ZipFile(made.archive) as zipped:
-            zipped.extractall(work / "package")
-        trimming.trim(work / "package")
-        archive.compile_all(work / "package")
-        archive.write(work / "package", work / "deployment.zip")
-        selfcheck.check(work / "deployment.zip", made.function["Architectures"][0])
+        made = _package(project, cache or dependencies.default_cache(), tasks, work)
         target.mkdir(parents=True, exist_ok=True)
-        (target / "sam.json").write_text(json.dumps(made.template, indent=1) + "\n")
-        shutil.move(work / "deployment.zip", target / "deployment.zip")
-    data = (target / "deployment.zip").read_bytes()
-    return FunctionPackage(
-        archive=target / "deployment.zip",
-        template=made.template,
-        catalog=Catalog.loads(tasks),
-        size=len(data),
-        digest=hashlib.sha256(data).hexdigest(),
-    )
+        (target / TEMPLATE).write_text(json.dumps(made.template, indent=1) + "\n")
+        (target / CATALOG).write_text(tasks)
+        shutil.move(made.archive, target / ARCHIVE)
+    return FunctionPackage.load(target)
+
+
+def _package(project: Path, cache: Path, tasks: str, work: Path) -> chalice.ChaliceOutput:
+    """Chalice's output with an archive of ours, checked. All files are made below the folder ``work``."""
+    _stage(project, cache, tasks, work / "stage")
+    made = chalice.package(work / "stage", work / "chalice")
+    _check_runtime(made)
+    unpacked = work / "package"
+    with zipfile.ZipFile(made.archive) as zipped:
+        zipped.extractall(unpacked)
+    trimming.trim(unpacked)
+    archive.compile_all(unpacked)
+    archive.write(unpacked, work / ARCHIVE)
+    selfcheck.check(work / ARCHIVE, made.architecture, made.handlers)
+    return chalice.ChaliceOutput(work / ARCHIVE, made.template)
 
 
 def _stage(project: Path, cache: Path, tasks: str, stage: Path) -> None:
@@ -85,14 +68,14 @@ def _stage(project: Path, cache: Path, tasks: str, stage: Path) -> None:
     vendor = stage / "vendor"
     dependencies.unpack(project / "functions", cache, vendor)
     shutil.copytree(project / "coatcheck", vendor / "coatcheck", ignore=NOT_SHIPPED)
-    (vendor / "catalog.json").write_text(tasks)
+    (vendor / CATALOG).write_text(tasks)
 
 
 def _check_runtime(made: chalice.ChaliceOutput) -> None:
     """Byte code is good for one minor version of Python only. Raises PackageError."""
     running = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    if made.function["Runtime"] != running:
+    if made.runtime != running:
         raise PackageError(
-            f"Lambda has no {running}, only up to {made.function['Runtime']};"
-            f" make .venv with that one: make clean venv PYTHON={made.function['Runtime']}"
+            f"Lambda has no {running}, only up to {made.runtime};"
+            f" make .venv with that one: make clean venv PYTHON={made.runtime}"
         )

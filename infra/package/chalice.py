@@ -11,14 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chalice.constants import MISSING_DEPENDENCIES_TEMPLATE
-
 from infra.errors import PackageError
 
 COMMAND = (sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())")
-NOT_INSTALLED = MISSING_DEPENDENCIES_TEMPLATE.strip().partition("\n")[0]
-"""How Chalice begins to tell, with status 0, that it left requirements out."""
-
 FUNCTION = "APIHandler"
 """Chalice's name of the function that answers all routes."""
 
@@ -31,10 +26,28 @@ class ChaliceOutput:
     template: dict[str, Any]
 
     @property
-    def function(self) -> dict[str, Any]:
-        """The properties of the function in the template."""
-        properties: dict[str, Any] = self.template["Resources"][FUNCTION]["Properties"]
-        return properties
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """The properties of each function in the template, by its logical id."""
+        return {
+            name: resource["Properties"]
+            for name, resource in self.template["Resources"].items()
+            if resource["Type"] == "AWS::Serverless::Function"
+        }
+
+    @property
+    def runtime(self) -> str:
+        """Lambda's name of the Python that the functions run on."""
+        return str(self.functions[FUNCTION]["Runtime"])
+
+    @property
+    def architecture(self) -> str:
+        """Lambda's name of the processor that they run on."""
+        return str(self.functions[FUNCTION]["Architectures"][0])
+
+    @property
+    def handlers(self) -> list[str]:
+        """What Lambda calls: ``module.name`` for each function."""
+        return [str(function["Handler"]) for function in self.functions.values()]
 
 
 def package(project: Path, target: Path) -> ChaliceOutput:
@@ -50,13 +63,20 @@ def package(project: Path, target: Path) -> ChaliceOutput:
         check=False,
     )
     made = target / "sam.json"
-    if process.returncode or NOT_INSTALLED in process.stdout or not made.exists():
+    if process.returncode or _not_installed() in process.stdout or not made.exists():
         told = _essence(process.stdout.replace(f"{project}/", ""))
         raise PackageError(f"Chalice could not package the functions:\n{told or 'it said nothing'}")
     template = json.loads(made.read_text())
     if FUNCTION not in template["Resources"]:
-        raise PackageError("the app in functions/app.py has no routes, so there is no function to package")
+        raise PackageError("the app in functions/app.py has no routes, so there is no API to package")
     return ChaliceOutput(target / "deployment.zip", template)
+
+
+def _not_installed() -> str:
+    """How Chalice begins to tell, with status 0, that it left requirements out."""
+    from chalice.constants import MISSING_DEPENDENCIES_TEMPLATE
+
+    return MISSING_DEPENDENCIES_TEMPLATE.strip().partition("\n")[0]
 
 
 def _essence(text: str) -> str:

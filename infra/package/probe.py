@@ -1,6 +1,6 @@
 """Imports the app of an unpacked package and sends it requests. Run by ``selfcheck``, as a file.
 
-Argument: the folder. There is no Redis, and the answers must say so.
+Arguments: the folder, and the names of the handlers. There is no Redis, and the answers must say so.
 """
 
 from __future__ import annotations
@@ -42,9 +42,12 @@ def check(app: Any, sent: Event, statuses: tuple[int, ...], kind: str) -> Any:
     return json.loads(answer["body"]) if kind.endswith("json") else answer["body"]
 
 
-def main(folder: str) -> None:
+def main(folder: str, *handlers: str) -> None:
     """Try the app of a folder. Raises whatever is wrong with it."""
     sys.path.insert(0, folder)
+    for handler in handlers:
+        module, _, name = handler.rpartition(".")
+        getattr(importlib.import_module(module), name)
     app = importlib.import_module("app").app
     check(app, event("GET", "/"), (200,), "text/html")
     tasks = check(app, event("GET", "/tasks"), (200,), "application/json")["tasks"]
@@ -57,5 +60,5 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
     print(WORKS)

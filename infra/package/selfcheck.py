@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from infra.errors import PackageError
@@ -18,8 +19,10 @@ MACHINES = {"x86_64": ("x86_64", "AMD64"), "arm64": ("aarch64", "arm64")}
 """Lambda's names of processors, and what ``platform`` calls them."""
 
 
-def check(archive: Path, architecture: str) -> None:
-    """Unpack a package, import its app and let it answer. Takes Lambda's name of the processor.
+def check(archive: Path, architecture: str, handlers: Sequence[str]) -> None:
+    """Unpack a package, import its app and let it answer.
+
+    Takes Lambda's name of the processor, and the names of all handlers.
 
     Raises PackageError.
     """
@@ -32,7 +35,7 @@ def check(archive: Path, architecture: str) -> None:
         # -I -S: neither the environment nor site-packages may lend what the package lacks.
         try:
             process = subprocess.run(
-                [sys.executable, "-I", "-S", "-B", str(PROBE), str(folder)],
+                [sys.executable, "-I", "-S", "-B", str(PROBE), str(folder), *handlers],
                 cwd=folder,
                 env={"REDIS_URL": f"unix://{folder}/no-redis.sock"},
                 stdin=subprocess.DEVNULL,

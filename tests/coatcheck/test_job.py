@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -33,6 +34,16 @@ def test_an_id_has_36_characters_that_need_no_escaping_anywhere() -> None:
 
 def test_ids_of_the_same_moment_differ() -> None:
     assert len({new_job_id(1_700_000_000.5) for _ in range(1000)}) == 1000
+
+
+def test_ids_made_one_after_the_other_keep_their_order_also_when_the_clock_stands_or_goes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = time.time_ns()
+    clock = iter([now + 1_000_000, *[now] * 500, *range(now, now - 500, -1)])
+    monkeypatch.setattr("coatcheck.job.time.time_ns", lambda: next(clock))
+    ids = [new_job_id() for _ in range(1001)]
+    assert ids == sorted(ids) and len(set(ids)) == 1001
 
 
 @given(st.lists(st.integers(0, LAST_SECOND * 1000), min_size=2, max_size=20, unique=True))

@@ -239,7 +239,7 @@ def test_a_page_is_read_in_few_round_trips_however_large_the_limit(
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "0", "-", "+", "[" + "0" * 35, new_job_id().upper(), new_job_id() + "\n"]
+    "cursor", ["", "x", "0", "-", "+", "[" + "0" * 35, "0123456789ABCDEFGHJK" + "0" * 16, "0" * 36 + "\n"]
 )
 @pytest.mark.parametrize("status", [None, JobStatus.QUEUED])
 def test_a_cursor_that_no_page_gave_is_refused(

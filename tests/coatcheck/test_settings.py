@@ -11,6 +11,7 @@ URL = {"REDIS_URL": "redis://localhost:6379/0"}
 
 DEFAULTS = {
     "redis_url": "redis://localhost:6379/0",
+    "stack": "coatcheck",
     "redis_cluster": False,
     "aws_region": "",
     "redis_iam_user": "",
@@ -40,6 +41,7 @@ DEFAULTS = {
 VALID = [
     ("REDIS_URL", "rediss://user:secret@cache.example:6380/1", "rediss://user:secret@cache.example:6380/1"),
     ("REDIS_URL", "unix:///run/redis.sock?db=2", "unix:///run/redis.sock?db=2"),
+    ("COATCHECK_STACK", "coatcheck-staging", "coatcheck-staging"),
     ("REDIS_CLUSTER", "1", True),
     ("REDIS_CLUSTER", "0", False),
     ("AWS_REGION", "eu-central-1", "eu-central-1"),
@@ -75,6 +77,7 @@ INVALID = [
     ("REDIS_URL", "redis://localhost:port/0", "a port"),
     ("REDIS_URL", "redis://localhost:99999/0", "a port"),
     ("REDIS_URL", "unix://", "the socket's path"),
+    ("COATCHECK_STACK", "a stack", "letters, digits"),
     ("REDIS_CLUSTER", "yes", "0 or 1"),
     ("REDIS_IAM_USER", "Worker", "lower-case letters"),
     ("REDIS_IAM_CACHE", "x" * 41, "up to 40"),

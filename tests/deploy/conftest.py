@@ -1,43 +1,59 @@
-"""AWS as moto plays it in this process: an account of its own for each test, with no delays."""
+"""AWS as moto plays it in this process: an empty account for each test, and no delays."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
+import botocore.loaders
+import botocore.session
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from infra.deploy.build import Build
-from infra.deploy.console import Console
 from infra.deploy.deployment import Deployment
+from infra.deploy.image import Docker
 from infra.deploy.stack import Stack
 from infra.deploy.target import Target
-from tests.deploy.project import SMALL, copy
+from tests.deploy.console import Recorder
+from tests.deploy.docker import FakeDocker
+from tests.deploy.project import small
 
+LOADER = botocore.loaders.create_loader()
+"""One for all sessions: it keeps the services' descriptions, which take longest."""
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
-    """A session of an empty account."""
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
+def environ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of AWS in the environment, as on a machine that never heard of it."""
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE", "REGION", "DEFAULT_REGION"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def aws(environ: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
+    """A session of an empty account, and its keys in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with mock_aws():
-        session = boto3.Session("AKIDEXAMPLE", "secret", region_name=REGION)
+        core = botocore.session.get_session()
+        core.register_component("data_loader", LOADER)
+        session = boto3.Session(region_name=REGION, botocore_session=core)
         session.events.register("before-parameter-build.s3.PutBucketPolicy", without_conditions)
         yield session
 
 
 def without_conditions(params: dict[str, Any], **_: Any) -> None:
-    """moto takes no notice of a policy's conditions and denies everything: keep the rest of the policy only."""
+    """moto takes no notice of a policy's conditions, and denies everything: it gets the rest of the policy."""
     policy = json.loads(params["Policy"])
     policy["Statement"] = [entry for entry in policy["Statement"] if "Condition" not in entry]
     params["Policy"] = json.dumps(policy)
@@ -55,24 +71,16 @@ def stack(target: Target) -> Stack:
     return Stack(target, "desk")
 
 
-class Terminal(io.StringIO):
-    """A terminal at which somebody answers what the text says."""
+@pytest.fixture
+def stub() -> Callable[..., Stubber]:
+    """Makes a target's client of a service answer what it is told: ``stub(target, "cloudformation")``."""
 
-    def isatty(self) -> bool:
-        return True
+    def stub(target: Target, service: str) -> Stubber:
+        stubber = Stubber(target.client(service))
+        stubber.activate()
+        return stubber
 
-
-class Recorder(Console):
-    """A console that keeps what is said."""
-
-    def __init__(self, answers: str | None = None, *, yes: bool = False) -> None:
-        stream = io.StringIO() if answers is None else Terminal(answers)
-        super().__init__(yes=yes, input=stream, output=io.StringIO(), errors=io.StringIO())
-
-    @property
-    def told(self) -> str:
-        assert isinstance(self.errors, io.StringIO)
-        return self.errors.getvalue()
+    return stub
 
 
 @pytest.fixture
@@ -85,10 +93,15 @@ def deployment(stack: Stack) -> Callable[..., Deployment]:
     def deployment(
         change: Callable[[dict[str, Any]], object] = lambda template: None, **options: Any
     ) -> Deployment:
-        template = copy(SMALL)
+        template = small()
         change(template)
         built = Build(options.pop("archive", b"the function package"), template)
-        options = {"console": Recorder(yes=True), "given": {}, "build": lambda: built} | options
-        return Deployment(stack, declared=template["Parameters"], **options)
+        defaults = {
+            "console": Recorder(yes=True),
+            "given": {"RedisUrl": "redis://own"},
+            "build": lambda: built,
+            "docker": Docker(FakeDocker(stack.target)),
+        }
+        return Deployment(stack, declared=template["Parameters"], **(defaults | options))
 
     return deployment

@@ -1,39 +1,43 @@
-"""Templates for the tests: a small one, and what the real one is for moto."""
+"""A small template for the tests, of types that moto's CloudFormation has."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-SMALL: dict[str, Any] = {
-    "AWSTemplateFormatVersion": "2010-09-09",
-    "Parameters": {
-        "Name": {"Type": "String", "Default": "coatcheck", "AllowedPattern": "^[a-z-]+$"},
-        "RedisUrl": {"Type": "String", "Default": "redis://own"},
-        "LogDays": {"Type": "Number", "Default": 365, "AllowedValues": [1, 365]},
-    },
-    "Resources": {
-        "ApiLogGroup": {
-            "Type": "AWS::Logs::LogGroup",
-            "Properties": {"LogGroupName": {"Fn::Sub": "/coatcheck/${Name}/api"}, "RetentionInDays": {"Ref": "LogDays"}},
-        },
-        "WorkerLogGroup": {
-            "Type": "AWS::Logs::LogGroup",
-            "Properties": {"LogGroupName": {"Fn::Sub": "/coatcheck/${Name}/worker"}},
-        },
-        "Role": {
-            "Type": "AWS::IAM::Role",
-            "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
-        },
-    },
-    "Outputs": {
-        "EndpointURL": {"Value": "https://api.example/api/"},
-        "Role": {"Value": {"Ref": "Role"}},
-    },
-}
+Template = dict[str, Any]
 
 
-def copy(template: dict[str, Any]) -> dict[str, Any]:
-    """A deep copy, as JSON."""
-    copied: dict[str, Any] = json.loads(json.dumps(template))
-    return copied
+def small() -> Template:
+    """The template. Without conditions, of which moto's change sets take no notice, and numbers, which to
+    moto are other values than their texts.
+    """
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Parameters": {
+            "Name": {"Type": "String", "Default": "coatcheck", "AllowedPattern": "^[a-z-]+$"},
+            "RedisUrl": {"Type": "String", "Default": ""},
+            "LogDays": {"Type": "String", "Default": "365", "AllowedValues": ["1", "7", "365"]},
+            "WorkerArchitecture": {"Type": "String", "Default": "ARM64"},
+            "WorkerImageDigest": {"Type": "String", "Default": ""},
+        },
+        "Resources": {
+            "ApiLogGroup": {
+                "Type": "AWS::Logs::LogGroup",
+                "Properties": {
+                    "LogGroupName": {"Fn::Sub": "/coatcheck/${Name}/api"},
+                    "RetentionInDays": {"Ref": "LogDays"},
+                },
+            },
+            "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "Name"}}},
+        },
+        "Outputs": {"EndpointURL": {"Value": "https://api.example/api/"}},
+    }
+
+
+def with_workers(template: Template) -> None:
+    """Add the repository, and a topic that shows the image's digest."""
+    template["Resources"]["WorkerRepository"] = {
+        "Type": "AWS::ECR::Repository",
+        "Properties": {"RepositoryName": {"Fn::Sub": "${Name}-worker"}},
+    }
+    template["Resources"]["Topic"]["Properties"]["DisplayName"] = {"Ref": "WorkerImageDigest"}

@@ -103,8 +103,8 @@ class Product:
         return eventually(check, what="healthy") or {}
 
     def signal(self, signum: signal.Signals, timeout: float = 30) -> int:
-        """Send a signal to the main process only, as a terminal's Ctrl-C. Returns the exit status."""
-        self.process.send_signal(signum)
+        """Send a signal as a terminal does, to its process group. Returns the exit status."""
+        os.killpg(self.process.pid, signum)
         return self.process.wait(timeout)
 
     def processes(self) -> dict[int, str]:

@@ -121,6 +121,21 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["catalog.json"]
 
 
+def test_ctrl_c_ends_the_import_of_the_tasks_too(tasks: Path) -> None:
+    tasks.write_text("import pathlib, time\npathlib.Path(__file__ + '.begun').touch()\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra", "catalog", "--output", "-"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    eventually(Path(f"{tasks}.begun").exists)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)  # its end: nobody holds the pipe any more
+    assert (process.returncode, said) == (130, b"")
+
+
 def test_workers_run_until_they_are_told_to_stop(redis_url: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "infra", "worker"],

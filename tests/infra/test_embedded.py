@@ -15,6 +15,7 @@ import redis
 from infra import embedded
 from infra.embedded import EmbeddedRedis, find_server
 from infra.errors import StartError
+from tests.support.missing import missing
 from tests.support.polling import eventually
 
 
@@ -25,9 +26,7 @@ def program(request: pytest.FixtureRequest) -> Path:
         return find_server()
     found = shutil.which("redis-server")
     if not found:
-        if os.environ.get("CI"):
-            pytest.fail("redis-server is missing")
-        pytest.skip("redis-server is not installed")
+        missing("redis-server")
     return Path(found)
 
 
@@ -127,6 +126,21 @@ def test_it_waits_while_the_server_reads_its_file(tmp_path: Path, program: Path)
     with Watched(tmp_path / "data", program=slow) as server, client_of(server) as client:
         assert client.dbsize() == 1000
     assert embedded.State.LOADING in states
+
+
+def test_waiting_for_a_server_can_be_given_up(tmp_path: Path) -> None:
+    program = wrapper(tmp_path, "exec sleep 60")
+    server = EmbeddedRedis(tmp_path / "data", program=program)
+
+    def give_up() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        server.start(give_up)
+    pid = server.pid
+    server.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_long_path_gets_its_socket_elsewhere_and_is_found_again(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ import logging
 import os
 import re
 import threading
+import time
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,16 @@ from tests.support.polling import eventually
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+class Slow(io.StringIO):
+    """Takes a line in two parts, and lets the other threads run in between."""
+
+    def writelines(self, lines: Iterable[Any]) -> None:
+        for line in lines:
+            self.write(line[:20])
+            time.sleep(0)
+            self.write(line[20:])
 
 
 def test_each_line_has_its_time_and_source() -> None:
@@ -43,7 +56,7 @@ def test_a_terminal_gets_colours_unless_they_are_unwanted(monkeypatch: pytest.Mo
 
 
 def test_lines_of_many_threads_stay_whole() -> None:
-    stream = io.StringIO()
+    stream = Slow()
     log = MergedLog(stream)
 
     def speak() -> None:

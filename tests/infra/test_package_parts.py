@@ -141,7 +141,8 @@ def test_a_traceback_names_the_line_and_shows_our_source(tmp_path: Path) -> None
 
 
 def output(runtime: str) -> ChaliceOutput:
-    template: dict[str, Any] = {"Resources": {"APIHandler": {"Properties": {"Runtime": runtime}}}}
+    function = {"Type": "AWS::Serverless::Function", "Properties": {"Runtime": runtime}}
+    template: dict[str, Any] = {"Resources": {"APIHandler": function}}
     return ChaliceOutput(Path("unused"), template)
 
 
@@ -156,8 +157,8 @@ def test_modules_compiled_for_another_processor_are_not_tried(tmp_path: Path) ->
     for files in ({"app.py": "raise OSError"}, {"app.py": "raise OSError", "fast.so": ""}):
         archive.write(lay_out(tmp_path / str(len(files)), files), zipped)
         with pytest.raises(PackageError, match="OSError"):
-            selfcheck.check(zipped, HERE)
-    selfcheck.check(zipped, ELSEWHERE)
+            selfcheck.check(zipped, HERE, [])
+    selfcheck.check(zipped, ELSEWHERE, [])
 
 
 def test_a_package_that_hangs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,4 +167,4 @@ def test_a_package_that_hangs_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     with zipfile.ZipFile(zipped, "w") as file:
         file.writestr("app.py", "import time\ntime.sleep(60)\n")
     with pytest.raises(PackageError, match=r"did not answer within 0\.5 s"):
-        selfcheck.check(zipped, HERE)
+        selfcheck.check(zipped, HERE, [])

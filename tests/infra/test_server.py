@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from chalice.app import Chalice, CORSConfig, Response
+from chalice.app import AuthRequest, AuthResponse, Chalice, CORSConfig, Response
 
 from chalicelib import problems
-from infra.server import ApiRequestHandler, ApiServer
+from infra.server import IDLE_SECONDS, ApiRequestHandler, ApiServer
 from tests.support.polling import eventually
 
 MAX_BODY = 10_000
@@ -74,11 +74,20 @@ def small_app(gate: Gate) -> Chalice:
     def unwritable() -> Response:
         return Response({"value": object()})
 
-    @app.route("/gate")
-    def wait() -> str:
+    @app.authorizer()
+    def doorman(request: AuthRequest) -> AuthResponse:
+        return AuthResponse(routes=["/closed"] if request.token == "right" else [], principal_id="guest")
+
+    @app.route("/closed", authorizer=doorman)
+    def closed() -> str:
+        return "open to you"
+
+    @app.route("/gate/{name}")
+    def wait(name: str) -> str:
         gate.reached.set()
         assert gate.open.wait(30)
-        return "open"
+        assert app.current_request is not None
+        return f"{name}: {app.current_request.uri_params}"
 
     return app
 
@@ -90,9 +99,20 @@ def gate() -> Iterator[Gate]:
     gate.open.set()
 
 
+class WatchedServer(ApiServer):
+    """Remembers the ended connections: for each, whether the answers were sent without delay."""
+
+    ended: list[bool]
+
+    def shutdown_request(self, request: Any) -> None:
+        self.ended.append(bool(request.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+        super().shutdown_request(request)
+
+
 @pytest.fixture
-def server(gate: Gate) -> Iterator[ApiServer]:
-    server = ApiServer(small_app(gate), problems, ("127.0.0.1", 0), max_body=MAX_BODY)
+def server(gate: Gate) -> Iterator[WatchedServer]:
+    server = WatchedServer(small_app(gate), problems, ("127.0.0.1", 0), max_body=MAX_BODY)
+    server.ended = []
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server
@@ -205,10 +225,14 @@ def test_an_old_client_may_keep_its_connection(connection: Connection) -> None:
     assert connection.ended()
 
 
-def test_an_answer_comes_in_one_piece(connection: Connection) -> None:
+def test_an_answer_comes_in_one_piece_and_without_delay(
+    connection: Connection, server: WatchedServer
+) -> None:
     # In two, Nagle's algorithm would hold the second one back for 40 ms.
     connection.send(get("/"))
     assert connection.socket.recv(65536).endswith(b"\r\n\r\nroot")
+    connection.close()
+    assert eventually(lambda: server.ended) == [True]
 
 
 @pytest.mark.parametrize("path", ["/", "/echo/x"])
@@ -342,19 +366,19 @@ def test_a_defect_of_the_app_is_a_problem_and_logged(
 
 
 def test_clients_that_go_away_are_no_errors(
-    connect: Callable[[], Connection], server: ApiServer, gate: Gate, caplog: pytest.LogCaptureFixture
+    connect: Callable[[], Connection], server: WatchedServer, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     half = connect()
     half.send(get("/echo/x", "Content-Length: 100", method="POST") + b"half")
     impatient = connect()
-    impatient.send(get("/gate"))
+    impatient.send(get("/gate/x"))
     assert gate.reached.wait(10)
     for connection in (half, impatient):
         # A reset instead of an orderly end.
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
     gate.open.set()
-    assert server.drain(10)
+    eventually(lambda: len(server.ended) == 2)
     another = connect()
     another.send(get("/"))
     assert another.answer().body == b"root"
@@ -364,6 +388,7 @@ def test_clients_that_go_away_are_no_errors(
 def test_an_idle_connection_is_ended(
     connect: Callable[[], Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert ApiRequestHandler.timeout == IDLE_SECONDS
     monkeypatch.setattr(ApiRequestHandler, "timeout", 0.2)
     idle, half = connect(), connect()
     half.send(b"POST /echo/x HTTP/1.1\r\nContent-Length: 5\r\n\r\n12")
@@ -388,12 +413,24 @@ def test_each_of_many_clients_gets_its_own_answer(connect: Callable[[], Connecti
 def test_the_end_waits_for_what_is_being_answered(
     connection: Connection, server: ApiServer, gate: Gate
 ) -> None:
-    connection.send(get("/gate"))
+    connection.send(get("/gate/x"))
     assert gate.reached.wait(10)
     assert not server.drain(0.05)
     gate.open.set()
     assert server.drain(10)
-    assert connection.answer().body == b"open"
+    assert connection.answer().body == b"x: {'name': 'x'}"
+
+
+def test_a_request_stays_its_own_while_others_are_answered(
+    connect: Callable[[], Connection], gate: Gate
+) -> None:
+    held, other = connect(), connect()
+    held.send(get("/gate/mine"))
+    assert gate.reached.wait(10)
+    other.send(get("/echo/other"))
+    assert other.answer().document["name"] == "other"
+    gate.open.set()
+    assert held.answer().body == b"mine: {'name': 'mine'}"
 
 
 def test_changes_and_errors_are_logged_always_and_reads_for_the_curious(
@@ -409,6 +446,13 @@ def test_changes_and_errors_are_logged_always_and_reads_for_the_curious(
         ("INFO", "GET /nothing 404 N ms"),
         ("INFO", "POST /echo/x 200 N ms"),
     ]
+
+
+def test_answers_of_authorizers_are_passed_on(connection: Connection) -> None:
+    connection.send(
+        get("/closed") + get("/closed", "Authorization: wrong") + get("/closed", "Authorization: right")
+    )
+    assert [connection.answer().status for _ in range(3)] == [401, 403, 200]
 
 
 def test_it_listens_on_ipv6_too(gate: Gate) -> None:

@@ -174,6 +174,38 @@ def test_a_taken_port_is_passed_over_if_none_was_asked_for(start: Start) -> None
         assert 8000 < int(product.url.rstrip("/").rpartition(":")[2]) < 8100
 
 
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("192.0.2.1", r"can't listen on 192\.0\.2\.1, port 0: Cannot assign"),
+        ("no.such.host.invalid", r"can't listen on no\.such\.host\.invalid, port 0: "),
+    ],
+)
+def test_a_host_that_is_not_this_machine_is_refused(start: Start, host: str, told: str) -> None:
+    product = start("--host", host)
+    assert product.process.wait(20) == 2
+    assert re.search(told, product.log())
+    assert product.processes() == {}
+
+
+def test_listening_for_other_machines_is_told(start: Start) -> None:
+    product = start("--host", "0.0.0.0")
+    assert product.url.startswith("http://127.0.0.1:")
+    assert product.ask("/tasks")["tasks"]
+    eventually(lambda: "whoever reaches this machine can submit jobs" in product.log())
+
+
+def test_with_nohup_it_outlives_its_terminal(start: Start) -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited, which is all that nohup does
+    try:
+        product = start()
+    finally:
+        signal.signal(signal.SIGHUP, former)
+    product.process.send_signal(signal.SIGHUP)
+    job = product.submit("examples.count_slowly", {"to": 1, "pause": 0})
+    product.until(job, "finished")
+
+
 def test_a_second_up_on_the_same_data_is_refused(start: Start) -> None:
     first = start()
     second = start()

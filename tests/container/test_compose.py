@@ -1,0 +1,162 @@
+"""localstack-compose.yml: what stands in it, and the whole of it running."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+
+from tests.support.docker import docker, require_docker
+from tests.support.polling import eventually
+from tests.support.ports import free_port
+from tests.support.processes import ROOT
+
+FILE = "localstack-compose.yml"
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / FILE).read_text())["services"]
+NEW_TASK = 'def greet(name: str) -> str:\n    """Greets."""\n    return f"Hello {name}."\n'
+
+
+def test_functions_in_containers_of_their_own_reach_redis_by_its_name() -> None:
+    document = yaml.safe_load((ROOT / FILE).read_text())
+    (network,) = document["networks"].values()
+    localstack = SERVICES["localstack"]
+    # Without a fixed name Compose would prefix the project's, and functions would join no network of ours.
+    assert localstack["environment"]["LAMBDA_DOCKER_NETWORK"] == network["name"]
+    assert any(volume.endswith(":/var/run/docker.sock") for volume in localstack["volumes"])
+    assert localstack["environment"]["LAMBDA_IGNORE_ARCHITECTURE"] == "1"
+    assert "--parameter=RedisUrl=redis://redis:6379/0" in SERVICES["deploy"]["command"]
+    assert all(service["networks"] == ["coatcheck"] for service in SERVICES.values())
+
+
+def test_images_are_pinned_to_the_versions_that_work() -> None:
+    assert SERVICES["localstack"]["image"] == "localstack/localstack:4.14.0"
+    assert SERVICES["redis"]["image"] == "valkey/valkey:8-alpine"
+
+
+def test_nothing_is_published_beyond_loopback_and_every_port_can_be_changed() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert len(ports) == 2
+    assert all(port.startswith("127.0.0.1:${") for port in ports)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_memory_limit(name: str) -> None:
+    assert SERVICES[name]["mem_limit"]
+
+
+def test_services_start_after_what_they_need_is_healthy() -> None:
+    healthy = {"condition": "service_healthy"}
+    assert SERVICES["worker"]["depends_on"] == {"redis": healthy}
+    assert SERVICES["deploy"]["depends_on"] == {"localstack": healthy, "redis": healthy}
+    assert SERVICES["redis"]["healthcheck"]
+    assert SERVICES["localstack"]["healthcheck"]
+
+
+def test_redis_keeps_every_write_and_never_evicts() -> None:
+    command = SERVICES["redis"]["command"]
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+    assert SERVICES["redis"]["volumes"] == ["redis:/data"]
+
+
+class Project:
+    """A copy of the project in a folder of its own, brought up as the README says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        files = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in files.stdout.splitlines():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / name).exists():
+                shutil.copy(ROOT / name, target)
+        self._environ = os.environ | {
+            "REDIS_PORT": str(free_port()),
+            "LOCALSTACK_PORT": str(free_port()),
+            "COMPOSE_PROJECT_NAME": "coatcheck-test",
+            "WORKER_PROCESSES": "1",
+        }
+
+    def make(self, target: str) -> str:
+        done = subprocess.run(
+            ["make", target], cwd=self.folder, env=self._environ, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def up(self) -> str:
+        """Bring everything up; returns the URL, which is the last line."""
+        last = self.make("localstack").strip().splitlines()
+        urls = [line for line in last[-3:] if line.startswith("http://localhost:")]
+        assert urls, last
+        return urls[-1].strip()
+
+    def close(self) -> None:
+        command = ["docker", "compose", "--file", FILE, "down", "--volumes", "--rmi", "local"]
+        subprocess.run(command, cwd=self.folder, env=self._environ, capture_output=True, check=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    require_docker()
+    if "Usage" not in docker("compose", "--help", check=False):
+        pytest.fail("docker compose is missing")
+    project = Project(tmp_path / "project")
+    yield project
+    project.close()
+
+
+def call(url: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+    """GET, or with arguments POST; returns the JSON document."""
+    body = None if arguments is None else json.dumps(arguments).encode()
+    with urlopen(Request(url, body, {"Content-Type": "application/json"}), timeout=60) as answer:
+        document: dict[str, Any] = json.load(answer)
+    return document
+
+
+def finished(url: str, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    job = call(f"{url}tasks/{task}", arguments)
+    return eventually(
+        lambda: now if (now := call(f"{url}jobs/{job['id']}"))["status"] == "finished" else None,
+        seconds=60,
+        what=f"{task} finishes",
+    )
+
+
+@pytest.mark.timeout(900)
+def test_one_command_brings_all_up_jobs_survive_and_a_new_task_is_live(project: Project) -> None:
+    url = project.up()
+    job = finished(url, "examples.short_task", {})
+    assert job["result"] == "Slept 1 second."
+    with urlopen(url, timeout=60) as page:
+        assert b"Coatcheck" in page.read()
+
+    project.make("localstack-down")
+    (project.folder / "worker_image/tasks/mine.py").write_text(NEW_TASK)
+    url = project.up()
+    assert call(f"{url}jobs/{job['id']}")["result"] == "Slept 1 second.", "the job was kept"
+    assert finished(url, "mine.greet", {"name": "Ada"})["result"] == "Hello Ada."
+
+    (project.folder / "worker_image/tasks/mine.py").write_text(NEW_TASK.replace("Hello", "Good day"))
+    assert project.up() == url, "while it runs, an edit keeps the address"
+    eventually(
+        lambda: finished(url, "mine.greet", {"name": "Ada"})["result"] == "Good day Ada.",
+        what="the edit is live",
+    )
+    with pytest.raises(HTTPError, match="422"):
+        call(f"{url}tasks/mine.greet", {})

@@ -1,0 +1,128 @@
+"""The function and API Gateway in front of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from coatcheck.errors import InternalError, NotFoundError, PayloadTooLargeError
+from infra.template import Template
+from tests.support.cloudformation import Stack
+from tests.template.conftest import CASES, WITH_REDIS
+
+pytestmark = pytest.mark.parametrize("case", CASES)
+CONTEXT = {"$context.error.messageString": '"Forbidden"', "$context.requestId": "6f1ed002-ab5c-4b2e-8ed4-000000000000"}
+
+
+@pytest.fixture
+def made(case: str, stack: Callable[..., Stack]) -> Stack:
+    return stack(case, Name="desk-1")
+
+
+def test_functions_are_bounded_traced_and_their_environment_encrypted(made: Stack, case: str) -> None:
+    functions = made.of("AWS::Lambda::Function")
+    assert functions.keys() == ({"APIHandler", "PublishMetrics"} if case in WITH_REDIS else {"APIHandler"})
+    for function in functions.values():
+        assert function["Timeout"] < 29
+        assert function["KmsKeyArn"] == "Key.Arn"
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert int(function["ReservedConcurrentExecutions"]) > 0
+        assert function["LoggingConfig"]["LogGroup"].startswith("/coatcheck/desk-1/")
+
+
+def test_concurrency_need_not_be_reserved(case: str, stack: Callable[..., Stack]) -> None:
+    for function in stack(case, ApiConcurrency=0).of("AWS::Lambda::Function").values():
+        assert "ReservedConcurrentExecutions" not in function
+
+
+def test_no_secret_stands_in_an_environment_or_an_output(made: Stack) -> None:
+    told = [str(function["Environment"]) for function in made.of("AWS::Lambda::Function").values()]
+    told += [str(task["ContainerDefinitions"]) for task in made.of("AWS::ECS::TaskDefinition").values()]
+    for text in [*told, str(made.outputs)]:
+        assert not [word for word in ("password", "secret", "token", "resolve:") if word in text.lower()]
+        assert "@" not in text.replace("@sha256:", "")
+
+
+def test_the_api_is_regional_throttled_traced_and_logged(case: str, stack: Callable[..., Stack]) -> None:
+    made = stack(case, ApiRate=7, ApiBurst=9)
+    assert made["RestAPI"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    assert "SAM" not in str(list(made.resources)) and "RestAPIStage" not in made
+    stage = made["RestAPIapiStage"]
+    assert stage["TracingEnabled"] is True
+    assert stage["AccessLogSetting"]["DestinationArn"].endswith(":log-group:/coatcheck/coatcheck/access:*")
+    settings = stage["MethodSettings"][0]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ("7", "9")
+    assert settings["DataTraceEnabled"] is False
+
+
+def test_a_line_of_the_access_log_is_json_without_query_or_headers(made: Stack) -> None:
+    line = made["RestAPIapiStage"]["AccessLogSetting"]["Format"]
+    assert "\n" not in line
+    assert json.loads(line)["request"] == "$context.requestId"
+    assert not [word for word in ("header", "query", "authorizer") if word in line.lower()]
+
+
+def test_the_stage_waits_for_the_role_that_it_logs_with(case: str, stack: Callable[..., Stack]) -> None:
+    made = stack(case, ApiLogRole="make")
+    assert made["RestAPIapiStage"]["Variables"] == {"logs": "ApiGatewayAccount"}
+    assert made["ApiGatewayAccount"]["CloudWatchRoleArn"] == "ApiGatewayLogRole.Arn"
+    assert made.resources["ApiGatewayLogRole"]["DeletionPolicy"] == "Retain"
+    made = stack(case, ApiLogRole="existing")
+    assert "ApiGatewayAccount" not in made and "ApiGatewayLogRole" not in made
+
+
+def test_only_this_api_may_call_the_function(made: Stack) -> None:
+    permission = made["APIHandlerInvokePermission"]
+    assert permission["Principal"] == "apigateway.amazonaws.com"
+    assert permission["SourceArn"] == "arn:aws:execute-api:eu-central-1:123456789012:RestAPI/*"
+    for name, other in made.of("AWS::Lambda::Permission").items():
+        assert other["SourceArn"] and other["Principal"] != "*", name
+
+
+def answers(made: Stack) -> dict[str, tuple[str, dict[str, str], dict[str, Any]]]:
+    """What API Gateway answers by itself: status, headers and body by the kind of error."""
+    found = {}
+    body = made["RestAPI"]["Body"]
+    for kind, answer in body["x-amazon-apigateway-gateway-responses"].items():
+        text = answer["responseTemplates"]["application/json"]
+        for name, value in CONTEXT.items():
+            text = text.replace(name, value)
+        headers = {
+            name.removeprefix("gatewayresponse.header."): value.strip("'")
+            for name, value in answer["responseParameters"].items()
+        }
+        found[kind] = (answer.get("statusCode", ""), headers, json.loads(text))
+    return found
+
+
+def test_what_the_gateway_answers_by_itself_is_a_problem_document(made: Stack) -> None:
+    found = answers(made)
+    assert found.keys() >= {"DEFAULT_4XX", "DEFAULT_5XX", "MISSING_AUTHENTICATION_TOKEN", "THROTTLED"}
+    for status, headers, body in found.values():
+        assert headers["Content-Type"] == "application/problem+json"
+        assert body["type"] and body["title"] and body["detail"]
+        assert str(body.get("status", "")) == status
+
+
+def test_the_gateways_problems_are_the_same_as_the_functions(made: Stack) -> None:
+    found = answers(made)
+    for kind, error in {
+        "MISSING_AUTHENTICATION_TOKEN": NotFoundError,
+        "REQUEST_TOO_LARGE": PayloadTooLargeError,
+        "DEFAULT_5XX": InternalError,
+    }.items():
+        status, _, body = found[kind]
+        assert (body["type"], body["title"]) == (error.type_uri(), error.title)
+        assert status in ("", str(error.status))
+    assert found["THROTTLED"][0] == "429" and found["THROTTLED"][1]["Retry-After"] == "1"
+
+
+def test_the_templates_of_the_gateways_answers_keep_to_its_few_variables(merged: Template, case: str) -> None:
+    responses = merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    for answer in responses.values():
+        words = answer["responseTemplates"]["application/json"].split("$")[1:]
+        assert all(f"${word}".startswith(tuple(CONTEXT)) for word in words)
