@@ -33,6 +33,7 @@ class Settings:
 
     redis_url: str
     stack: str
+    gateway_path: str
     redis_cluster: bool
     aws_region: str
     redis_iam_user: str
@@ -81,6 +82,12 @@ def _redis_url(text: str) -> str:
             raise ValueError("a URL with the socket's path, such as unix:///run/redis.sock")
     elif not host:
         raise ValueError("a URL with a host, such as redis://localhost:6379/0")
+    return text
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", text):
+        raise ValueError("a path that starts with / and does not end with it, such as /_aws/execute-api")
     return text
 
 
@@ -144,6 +151,13 @@ YEAR = 365 * DAY
 SETTINGS: tuple[Setting, ...] = (
     Setting("redis_url", "REDIS_URL", _redis_url, None, "The Redis or Valkey server that holds the jobs."),
     Setting("stack", "COATCHECK_STACK", _name, "coatcheck", "Name of the deployed stack, for its metrics."),
+    Setting(
+        "gateway_path",
+        "COATCHECK_GATEWAY_PATH",
+        _path,
+        "",
+        "Path of a gateway that tells APIs apart by path, not by host: LocalStack's is /_aws/execute-api.",
+    ),
     Setting("redis_cluster", "REDIS_CLUSTER", _switch, False, "1 when Redis runs in cluster mode."),
     Setting("aws_region", "AWS_REGION", str, "", "Region of AWS; Lambda and ECS set it."),
     Setting(

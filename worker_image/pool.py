@@ -72,6 +72,7 @@ class Pool:
         """Until a signal, or until a worker says that no restart can help. Returns the exit status."""
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)
+        log.info("pool starts: queues %s", ", ".join(dict.fromkeys(slot.queue for slot in self._slots)))
         status = 0
         while not self._signals:
             if status := self._fill():
@@ -222,7 +223,6 @@ def main() -> int:
         log.error("%s", error)
         return EX_CONFIG
     follow_parent()
-    log.info("pool starts: queues %s", ", ".join(queues))
     return Pool(settings, queues).run()
 
 

@@ -10,6 +10,7 @@ from threading import Lock
 from coatcheck.adapter import QueueAdapter
 from coatcheck.catalog import Catalog
 from coatcheck.connection import connect
+from coatcheck.errors import CoatcheckError
 from coatcheck.settings import Settings, load
 
 PACKAGED_CATALOG = Path(__file__).resolve().parents[1] / "catalog.json"
@@ -50,6 +51,14 @@ def current() -> Context:
         if _process.context is None:
             _process.context = _build(None)
         return _process.context
+
+
+def gateway_path() -> str:
+    """The setting COATCHECK_GATEWAY_PATH; nothing where the settings can't be read (a handler tells why)."""
+    try:
+        return current().settings.gateway_path
+    except CoatcheckError:
+        return ""
 
 
 def prepare(environ: Mapping[str, str] | None = None) -> Context:

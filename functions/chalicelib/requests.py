@@ -52,16 +52,23 @@ class Request:
             )
 
 
-def from_chalice(request: ChaliceRequest) -> Request:
-    """The request of a Chalice view."""
+def from_chalice(request: ChaliceRequest, gateway_path: str = "") -> Request:
+    """The request of a Chalice view.
+
+    ``gateway_path`` is where a gateway has its APIs that tells them apart by path: then the API's id and
+    its stage follow. Not so where the client used a host name of the API's own.
+    """
     query = request.query_params
     body = request.raw_body
     path = str(request.context.get("path") or request.path)
     authorizer = request.context.get("authorizer") or {}
+    prefix = prefix_of(path, request.path)
+    if gateway_path and ".execute-api." not in str(request.headers.get("host", "")):
+        prefix = f"{gateway_path}/{request.context.get('apiId', '')}{prefix}"
     return Request(
         method=request.method,
         path=path,
-        prefix=prefix_of(path, request.path),
+        prefix=prefix,
         parameters={name: unquote(value) for name, value in (request.uri_params or {}).items()},
         query={} if query is None else {name: query.getlist(name) for name in query},
         headers={name: str(request.headers[name]) for name in request.headers},

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from chalice.app import Chalice
 from chalice.app import Response as ChaliceResponse
 
+from chalicelib.context import gateway_path
 from chalicelib.problems import HandlerError
 from chalicelib.requests import Request, from_chalice
 from chalicelib.responses import Answer, to_chalice
@@ -38,7 +39,7 @@ def _view(app: Chalice, route: Route) -> Callable[..., ChaliceResponse]:
     def view(**_parameters: str) -> ChaliceResponse:
         assert app.current_request is not None
         try:
-            request = from_chalice(app.current_request)
+            request = from_chalice(app.current_request, gateway_path())
             if route.query is not None:
                 request.check_query(route.query)
             return to_chalice(route.handler(request))

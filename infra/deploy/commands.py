@@ -53,10 +53,11 @@ def run(arguments: Namespace) -> int:
 
 
 def _deploy(call: Call) -> int:
-    deployment = _deployment(call)
+    arguments = call.arguments
+    deployment = _deployment(call, allowed=arguments.allow_replace, rebuild_image=arguments.rebuild_image)
     state = deployment.run()
     url = _url(call, state)
-    if call.arguments.json:
+    if arguments.json:
         call.console.document(
             {
                 **_identity(call.stack, state),
@@ -146,10 +147,9 @@ def _destroy(call: Call) -> int:
     return 0
 
 
-def _deployment(call: Call) -> Deployment:
-    allowed = getattr(call.arguments, "allow_replace", ())
+def _deployment(call: Call, **options: Any) -> Deployment:
     make = partial(build, call.arguments.package)
-    return Deployment(call.stack, call.console, call.declared, call.given, allowed, make)
+    return Deployment(call.stack, call.console, call.declared, call.given, build=make, **options)
 
 
 def _url(call: Call, state: State) -> str:

@@ -27,8 +27,8 @@ class Deployment:
     """One deployment of a stack, or a look at what it would do.
 
     Takes the stack, where to tell the progress, the template's declared parameters, the checked values
-    of ``--parameter`` and ``--allow-replace``, and what builds the artefacts. ``done`` has the changes
-    that were carried out.
+    of ``--parameter`` and ``--allow-replace``, what builds the package, and whether to build the worker
+    image in any case. ``done`` has the changes that were carried out.
     """
 
     stack: Stack
@@ -37,6 +37,7 @@ class Deployment:
     given: Mapping[str, str]
     allowed: Collection[str] = ()
     build: Callable[[], Build] = build
+    rebuild_image: bool = False
     docker: Docker = field(default_factory=Docker)
     root: Path = ROOT
     done: list[Change] = field(default_factory=list)
@@ -50,7 +51,7 @@ class Deployment:
         values = self._values(state)
         image = self._image(values, state)
         repository = self._repository(state)
-        digest = image.find(repository) if image and repository else None
+        digest = image.find(repository) if image and repository and not self.rebuild_image else None
         if image and not digest:
             image.check()
         built = self.build()

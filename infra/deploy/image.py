@@ -6,17 +6,18 @@ import base64
 import hashlib
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.deploy.errors import DeployError, FailedError, code
+from infra.deploy.errors import DeployError, FailedError
 from infra.deploy.target import Target
 
-INPUTS = ("coatcheck", "worker_image", "pyproject.toml", ".dockerignore")
-"""What the image is made of; its tag is the digest of these, so the same image isn't built twice."""
+INPUTS = ("coatcheck", "worker_image", ".dockerignore")
+"""What the image is made of. Its tag begins with the digest of these, so that it is built once only."""
 PLATFORMS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
 INSTEAD = "or name the digest of an image that is in the repository: --parameter WorkerImageDigest=sha256:..."
 
@@ -93,15 +94,17 @@ class Image:
         self.docker.check()
 
     def find(self, repository: str) -> str | None:
-        """The digest of the image if the ECR repository has it."""
-        ecr = self.target.client("ecr")
-        try:
-            found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": self.tag()}])
-        except ecr.exceptions.ClientError as error:
-            if code(error) == "ImageNotFoundException":
-                return None
-            raise
-        return str(found["imageDetails"][0]["imageDigest"])
+        """The digest of the image if the ECR repository has it; of the youngest, if it was built again."""
+        pages = self.target.client("ecr").get_paginator("describe_images").paginate(repositoryName=repository)
+        inputs = self._fingerprint()
+        images = [
+            image
+            for page in pages
+            for image in page["imageDetails"]
+            if any(tag.startswith(inputs) for tag in image.get("imageTags", ()))
+        ]
+        youngest = max(images, key=lambda image: image["imagePushedAt"], default=None)
+        return youngest and str(youngest["imageDigest"])
 
     def publish(self, repository: str, tell: Callable[[str], None]) -> str:
         """Build the image and push it to the repository. Returns its digest.
@@ -110,7 +113,7 @@ class Image:
         """
         ecr = self.target.client("ecr")
         uri = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]["repositoryUri"]
-        name = f"{uri}:{self.tag()}"
+        name = f"{uri}:{self._fingerprint()}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
         tell(f"building the worker image for {PLATFORMS[self.architecture]}")
         self.docker.build(self.root, self._dockerfile, name, PLATFORMS[self.architecture])
         tell(f"pushing {name}")
@@ -121,8 +124,8 @@ class Image:
             raise FailedError(f"the image {name} was pushed, but ECR doesn't have it")
         return digest
 
-    def tag(self) -> str:
-        """A tag made of all that the image is made of."""
+    def _fingerprint(self) -> str:
+        """The digest of all that the image is made of."""
         digest = hashlib.sha256(self.architecture.encode())
         for path in sorted(_files(self.root)):
             content = hashlib.sha256(path.read_bytes()).hexdigest()

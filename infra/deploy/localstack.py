@@ -1,7 +1,8 @@
 """What is different at LocalStack 4.14.0.
 
 Its CloudFormation can't update an API: routes stay old and the stage is lost, whether it reports
-UPDATE_COMPLETE or fails. So the API's definition is put into place directly. It writes the functions' logs to groups of Lambda's choice.
+UPDATE_COMPLETE or fails. So the API's definition is put into place directly. It writes the functions' logs
+to groups of Lambda's choice.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ API = "RestAPI"
 FUNCTION = "AWS::Lambda::Function"
 PARAMETERS = {
     "ApiLogRole": "existing",
+    "GatewayPath": "/_aws/execute-api",
     "RedisUrl": "redis://redis:6379/0",
 }
 """What a new stack gets there unless it is told otherwise: the Redis of ``localstack-compose.yml``, as
-functions see it, and no role that outlives the stack."""
+functions see it, no role that outlives the stack, and where LocalStack has its APIs."""
 NO_ROUTES = {
     "swagger": "2.0",
     "info": {"title": "coatcheck", "version": "1.0"},

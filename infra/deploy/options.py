@@ -64,6 +64,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             )
         if name == "deploy":
             parser.add_argument(
+                "--rebuild-image",
+                action="store_true",
+                help="build the worker image again though nothing in it has changed, for a newer base",
+            )
+            parser.add_argument(
                 "--allow-replace",
                 action="append",
                 default=[],

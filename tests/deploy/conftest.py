@@ -31,7 +31,14 @@ ACCOUNT = "123456789012"
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of AWS in the environment, as on a machine that never heard of it."""
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE", "REGION", "DEFAULT_REGION"):
+    for name in (
+        "ACCESS_KEY_ID",
+        "SECRET_ACCESS_KEY",
+        "SESSION_TOKEN",
+        "PROFILE",
+        "REGION",
+        "DEFAULT_REGION",
+    ):
         monkeypatch.delenv(f"AWS_{name}", raising=False)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
@@ -53,7 +60,7 @@ def aws(environ: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Sessio
 
 
 def without_conditions(params: dict[str, Any], **_: Any) -> None:
-    """moto takes no notice of a policy's conditions, and denies everything: it gets the rest of the policy."""
+    """Give moto a policy without what has conditions: it denies that always."""
     policy = json.loads(params["Policy"])
     policy["Statement"] = [entry for entry in policy["Statement"] if "Condition" not in entry]
     params["Policy"] = json.dumps(policy)
@@ -96,7 +103,7 @@ def deployment(stack: Stack) -> Callable[..., Deployment]:
         template = small()
         change(template)
         built = Build(options.pop("archive", b"the function package"), template)
-        defaults = {
+        defaults: dict[str, Any] = {
             "console": Recorder(yes=True),
             "given": {"RedisUrl": "redis://own"},
             "build": lambda: built,

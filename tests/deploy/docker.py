@@ -8,6 +8,8 @@ from typing import Any
 
 from infra.deploy.target import Target
 
+MANIFEST = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+
 
 class FakeDocker:
     """To be run instead of the command. It remembers all calls and what they were fed.
@@ -39,6 +41,6 @@ class FakeDocker:
             self._target.client("ecr").put_image(
                 repositoryName=repository,
                 imageTag=tag,
-                imageManifest=json.dumps({"schemaVersion": 2, "config": {"digest": f"sha256:{tag}"}}),
+                imageManifest=json.dumps(MANIFEST | {"config": {"digest": f"sha256:{tag}"}}),
             )
         return subprocess.CompletedProcess(command, 0, "27.0\n", "")

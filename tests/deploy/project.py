@@ -8,8 +8,10 @@ Template = dict[str, Any]
 
 
 def small() -> Template:
-    """The template. Without conditions, of which moto's change sets take no notice, and numbers, which to
-    moto are other values than their texts.
+    """The template.
+
+    It has no conditions, of which moto's change sets take no notice, and no numbers, which to moto are
+    other values than their texts.
     """
     return {
         "AWSTemplateFormatVersion": "2010-09-09",

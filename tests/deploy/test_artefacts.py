@@ -144,7 +144,9 @@ def test_the_bucket_goes_with_all_versions(artefacts: Artefacts, s3: Any) -> Non
     assert not artefacts.delete(), "there is none any more"
 
 
-def test_an_object_that_stays_is_told(artefacts: Artefacts, target: Target, stub: Callable[..., Stubber]) -> None:
+def test_an_object_that_stays_is_told(
+    artefacts: Artefacts, target: Target, stub: Callable[..., Stubber]
+) -> None:
     with stub(target, "s3") as stubbed:
         versions = {"Versions": [{"Key": "a", "VersionId": "1"}], "IsTruncated": False}
         stubbed.add_response("head_bucket", {})

@@ -37,9 +37,9 @@ def names(stack: Stack) -> set[str]:
     return {resource.name for resource in stack.resources() if resource.name}
 
 
-def retention(stack: Stack) -> dict[str, int | None]:
+def retention(stack: Stack) -> dict[str, int]:
     groups = stack.target.client("logs").describe_log_groups()["logGroups"]
-    return {group["logGroupName"]: group.get("retentionInDays") for group in groups}
+    return {group["logGroupName"]: int(group["retentionInDays"]) for group in groups}
 
 
 def test_the_first_deployment_makes_the_stack(deployment: Deploy, stack: Stack) -> None:

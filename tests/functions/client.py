@@ -72,6 +72,7 @@ class Api:
             "requestContext": {
                 "httpMethod": method,
                 "resourcePath": route.route,
+                "apiId": "abc123",
                 "path": self._prefix + parts.path,
                 "authorizer": self.authorizer,
             },

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
 
 from chalicelib.requests import prefix_of
@@ -59,3 +62,23 @@ def test_the_story_s_location_is_below_the_stage(staged: Api) -> None:
 def test_openapi_names_the_stage_as_its_server(api: Api, staged: Api) -> None:
     assert staged.get("/openapi.json").json["servers"] == [{"url": "/api"}]
     assert api.get("/openapi.json").json["servers"] == [{"url": "/"}]
+
+
+def test_links_behind_a_gateway_of_paths_have_its_path_and_the_apis_id(
+    change: Callable[..., None], staged: Api
+) -> None:
+    change(gateway_path="/_aws/execute-api")
+    reply = staged.post("/tasks/examples.short_task", {}, host="localhost:4566")
+    job = reply.json
+    prefix = reply.headers["location"].removesuffix(f"/api/jobs/{job['id']}")
+    assert re.fullmatch(r"/_aws/execute-api/[a-z0-9]+", prefix)
+    assert job["links"]["self"] == reply.headers["location"]
+
+
+def test_links_at_a_host_name_of_the_apis_own_have_only_the_stage(
+    change: Callable[..., None], staged: Api
+) -> None:
+    change(gateway_path="/_aws/execute-api")
+    host = "abc123.execute-api.localhost.localstack.cloud:4566"
+    reply = staged.post("/tasks/examples.short_task", {}, host=host)
+    assert reply.headers["location"].startswith("/api/jobs/")

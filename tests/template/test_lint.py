@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,90 +14,82 @@ import pytest
 from infra.template import Template, dumps
 from tests.support.missing import missing
 
+CFN_LINT = Path(sys.executable).with_name("cfn-lint")
 CHECKOV = Path(sys.prefix) / "checkov" / "bin" / "checkov"
 """It lives in an environment of its own: it insists on versions of its requirements that ours don't take."""
+BY_SAM = {("RestAPIapiStage", "CKV_AWS_120")}
+"""What SAM's transform loses: the stage that it makes of the API is without the API's suppression."""
 
 
-@pytest.fixture(params=["merged", "expanded"])
-def template(request: pytest.FixtureRequest) -> Template:
-    """The template as it is given to CloudFormation, and what SAM makes of it."""
-    found: Template = request.getfixturevalue(request.param)
-    return found
+@pytest.fixture(scope="module")
+def files(merged: Template, expanded: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the template as CloudFormation gets it, what SAM makes of it, and without suppressions."""
+    folder = tmp_path_factory.mktemp("templates")
+    bare = json.loads(dumps(merged))
+    for resource in bare["Resources"].values():
+        resource.get("Metadata", {}).pop("checkov", None)
+    for name, template in {"merged": merged, "expanded": expanded, "bare": bare}.items():
+        (folder / f"{name}.json").write_text(dumps(template))
+    return folder
 
 
-@pytest.fixture
-def file(template: Template, tmp_path: Path) -> Path:
-    path = tmp_path / "template.json"
-    path.write_text(dumps(template))
-    return path
+def lint(*paths: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(CFN_LINT), "--include-checks", "I", "--regions", "us-east-1", "--template", *map(str, paths)]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def test_cfn_lint_has_nothing_to_say(file: Path) -> None:
-    command = [sys.executable, "-m", "cfnlint", "--include-checks", "I", "--regions", "us-east-1", "--template", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_cfn_lint_has_nothing_to_say(files: Path) -> None:
+    done = lint(files / "merged.json", files / "expanded.json")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_cfn_lint_would_say_something(merged: Template, tmp_path: Path) -> None:
     broken = json.loads(dumps(merged))
     broken["Resources"]["WorkerTask"]["Properties"]["Memory"] = "1"
-    path = tmp_path / "template.json"
-    path.write_text(dumps(broken))
-    done = subprocess.run([sys.executable, "-m", "cfnlint", "--template", str(path)], capture_output=True, text=True)
-    assert done.returncode != 0 and "E3047" in done.stdout
+    (tmp_path / "broken.json").write_text(dumps(broken))
+    done = lint(tmp_path / "broken.json")
+    assert done.returncode != 0
+    assert "E3047" in done.stdout
 
 
-@pytest.fixture
-def checkov() -> Callable[[Path], dict[str, Any]]:
-    """Runs checkov on a file, offline. Returns its report."""
+@pytest.fixture(scope="module")
+def report(files: Path) -> dict[str, Any]:
+    """What checkov says of the three files. It runs offline."""
     if not CHECKOV.exists():
-        missing("checkov (make .venv/checkov/.installed)")
-
-    def run(path: Path) -> dict[str, Any]:
-        options = "--framework cloudformation --output json --compact --skip-download --soft-fail"
-        command = [str(CHECKOV), *options.split(), "--file", path.name]
-        done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        report = json.loads(done.stdout)
-        assert isinstance(report, dict)
-        return report
-
-    return run
+        missing("checkov (make checkov)")
+    options = "--framework cloudformation --output json --compact --skip-download --soft-fail --directory ."
+    command = [str(CHECKOV), *options.split()]
+    done = subprocess.run(command, cwd=files, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
 
 
-def suppressions(template: Template) -> Iterator[tuple[str, str, str]]:
-    """The checks that are switched off: resource, check, reason."""
+def results(report: dict[str, Any], kind: str, file: str) -> set[tuple[str, str]]:
+    """Resource and check of all results of a kind for one of the files."""
+    return {
+        (check["resource"].rpartition(".")[2], check["check_id"])
+        for check in report["results"][f"{kind}_checks"]
+        if check["file_path"].endswith(f"{file}.json")
+    }
+
+
+def suppressions(template: Template) -> Iterator[tuple[tuple[str, str], str]]:
+    """The checks that are switched off: resource and check, and the reason."""
     for name, resource in template["Resources"].items():
         for entry in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
-            yield name, entry["id"], entry["comment"]
+            yield (name, entry["id"]), entry["comment"]
 
 
-def test_checkov_finds_no_fault(
-    template: Template, file: Path, merged: Template, checkov: Callable[[Path], dict[str, Any]]
-) -> None:
-    report = checkov(file)
+@pytest.mark.parametrize(("file", "known"), [("merged", set()), ("expanded", BY_SAM)])
+def test_checkov_finds_no_fault(report: dict[str, Any], file: str, known: set[tuple[str, str]]) -> None:
     assert report["summary"]["parsing_errors"] == 0
-    assert report["summary"]["passed"] > 90
-    # SAM leaves the suppression of the API at the API, and makes the stage that checkov means.
-    known = {("RestAPIapiStage", "CKV_AWS_120")} if template is not merged else set()
-    failed = {
-        (check["resource"].rpartition(".")[2], check["check_id"]) for check in report["results"]["failed_checks"]
-    }
-    assert failed == known
+    assert results(report, "failed", file) == known
+    assert len(results(report, "passed", file)) > 90
 
 
-def test_each_suppression_is_needed_and_has_its_reason(
-    merged: Template, tmp_path: Path, checkov: Callable[[Path], dict[str, Any]]
-) -> None:
-    wanted = {(name, check): reason for name, check, reason in suppressions(merged)}
-    assert wanted and all(len(reason) > 20 for reason in wanted.values())
-    bare = json.loads(dumps(merged))
-    for resource in bare["Resources"].values():
-        resource.get("Metadata", {}).pop("checkov", None)
-    path = tmp_path / "template.json"
-    path.write_text(dumps(bare))
-    failed = {
-        (check["resource"].rpartition(".")[2], check["check_id"])
-        for check in checkov(path)["results"]["failed_checks"]
-    }
-    assert failed == wanted.keys()
+def test_each_suppression_is_needed_and_has_its_reason(report: dict[str, Any], merged: Template) -> None:
+    reasons = dict(suppressions(merged))
+    assert all(len(reason) > 20 for reason in reasons.values())
+    assert results(report, "failed", "bare") == reasons.keys() == results(report, "skipped", "merged")
