@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TAG ?= coatcheck-worker
 COMPOSE := docker compose --file localstack-compose.yml
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check --no-input
@@ -11,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up catalog localstack localstack-down venv test lint format lock clean
+.PHONY: help up catalog image localstack localstack-down venv test lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -28,6 +29,10 @@ localstack: ## Run everything in containers, with API Gateway and Lambda in Loca
 
 localstack-down: ## Stop these containers; the jobs are kept
 	@$(COMPOSE) down
+
+image: ## Build the worker's image (TAG=coatcheck-worker) and print its size
+	docker build --file worker_image/Dockerfile --tag $(TAG) .
+	@docker image inspect --format 'size: {{.Size}} bytes' $(TAG)
 
 venv: $(VENV)/.installed-dev ## Make .venv with all that is needed to develop
 

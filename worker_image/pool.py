@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -70,15 +71,21 @@ class Pool:
 
     def run(self) -> int:
         """Until a signal, or until a worker says that no restart can help. Returns the exit status."""
+        self._wake, wake_writer = os.pipe()
+        for end in (self._wake, wake_writer):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(wake_writer)
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)
         log.info("pool starts: queues %s", ", ".join(dict.fromkeys(slot.queue for slot in self._slots)))
-        status = 0
+        status, cleaned = 0, 0.0
         while not self._signals:
             if status := self._fill():
                 break
-            self._clean_up()
-            self._sleep(TICK)
+            if time.monotonic() >= cleaned + TICK:
+                self._clean_up()
+                cleaned = time.monotonic()
+            self._sleep(max(0.0, cleaned + TICK - time.monotonic()))
         self._stop()
         if self._protection is not None:
             self._protection.close()
@@ -91,16 +98,16 @@ class Pool:
         self._signals += 1
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, but no longer than until the next signal or death of a worker is noticed."""
-        end = time.monotonic() + seconds
-        signals = self._signals
-        while time.monotonic() < end and self._signals == signals:
+        """Wait, but no longer than until a signal comes, or a worker begins or ends a job, or dies."""
+        pipes = [slot.status for slot in self._slots if slot.status >= 0]
+        if select.select([self._wake, *pipes], [], [], seconds)[0]:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake, 4096)
             self._hear()
-            if os.getpid() == 1:
-                self._reap_orphans()
-            if any(slot.process is not None and slot.process.poll() is not None for slot in self._slots):
-                return
-            time.sleep(0.05)
+            # A worker that dies closes its pipe a moment before it can be waited for.
+            time.sleep(0.01)
+        if os.getpid() == 1:
+            self._reap_orphans()
 
     def _hear(self) -> None:
         """Take in which workers run a job now."""

@@ -10,11 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urljoin
 from urllib.request import Request, urlopen
 
 import pytest
 import yaml
 
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import DESKTOP, opened
+from tests.browser.conftest import browser as browser
 from tests.support.docker import docker, require_docker
 from tests.support.polling import eventually
 from tests.support.ports import free_port
@@ -22,6 +28,7 @@ from tests.support.processes import ROOT
 
 FILE = "localstack-compose.yml"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / FILE).read_text())["services"]
+STORY = {"Short task": "finished", "Long task": "finished", "Task raises error": "failed"}
 NEW_TASK = 'def greet(name: str) -> str:\n    """Greets."""\n    return f"Hello {name}."\n'
 
 
@@ -56,7 +63,11 @@ def test_every_service_has_a_memory_limit(name: str) -> None:
 def test_services_start_after_what_they_need_is_healthy() -> None:
     healthy = {"condition": "service_healthy"}
     assert SERVICES["worker"]["depends_on"] == {"redis": healthy}
-    assert SERVICES["deploy"]["depends_on"] == {"localstack": healthy, "redis": healthy}
+    assert SERVICES["deploy"]["depends_on"] == {
+        "localstack": healthy,
+        "redis": healthy,
+        "worker": healthy,
+    }
     assert SERVICES["redis"]["healthcheck"]
     assert SERVICES["localstack"]["healthcheck"]
 
@@ -106,6 +117,25 @@ class Project:
         assert urls, last
         return urls[-1].strip()
 
+    def states(self) -> dict[str, str]:
+        """Each service's state: healthy or not where it has a health check, else running or exited."""
+        form = "{{.State.Status}},{{if .State.Health}}{{.State.Health.Status}}{{end}},{{.State.ExitCode}}"
+        states = {}
+        for service in SERVICES:
+            found = docker("inspect", "--format", form, self._container(service)).strip()
+            status, health, code = found.split(",")
+            states[service] = health if status == "running" else f"{status} {code}"
+        return states
+
+    def logs(self, service: str) -> list[str]:
+        """The lines that a service printed."""
+        return docker("logs", self._container(service)).splitlines()
+
+    def _container(self, service: str) -> str:
+        labels = {"project": "coatcheck-test", "service": service}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        return docker("ps", "--all", "--quiet", *filters).strip()
+
     def close(self) -> None:
         command = ["docker", "compose", "--file", FILE, "down", "--volumes", "--rmi", "local"]
         subprocess.run(command, cwd=self.folder, env=self._environ, capture_output=True, check=False)
@@ -129,22 +159,44 @@ def call(url: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
     return document
 
 
+def submitted(url: str, task: str, arguments: dict[str, Any]) -> str:
+    """Submit, and return the address that the answer's Location names."""
+    body = json.dumps(arguments).encode()
+    request = Request(f"{url}tasks/{task}", body, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=60) as answer:
+        assert answer.status == 202
+        return urljoin(url, str(answer.headers["Location"]))
+
+
 def finished(url: str, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    job = call(f"{url}tasks/{task}", arguments)
+    address = submitted(url, task, arguments)
     return eventually(
-        lambda: now if (now := call(f"{url}jobs/{job['id']}"))["status"] == "finished" else None,
+        lambda: now if (now := call(address))["status"] == "finished" else None,
         seconds=60,
         what=f"{task} finishes",
     )
 
 
 @pytest.mark.timeout(900)
-def test_one_command_brings_all_up_jobs_survive_and_a_new_task_is_live(project: Project) -> None:
+def test_one_command_brings_all_up_jobs_survive_and_a_new_task_is_live(
+    project: Project, browser: Browser
+) -> None:
     url = project.up()
+    assert project.states() == {
+        "redis": "healthy",
+        "localstack": "healthy",
+        "worker": "healthy",
+        "deploy": "exited 0",
+    }
+    with opened(browser, url, DESKTOP) as desk:
+        desk.open()
+        tickets = [desk.run(title) for title in STORY]
+        for ticket, status in zip(tickets, STORY.values(), strict=True):
+            ticket.becomes(status)
     job = finished(url, "examples.short_task", {})
     assert job["result"] == "Slept 1 second."
-    with urlopen(url, timeout=60) as page:
-        assert b"Coatcheck" in page.read()
+    for line in project.logs("worker"):
+        assert {"time", "level", "message"} <= set(json.loads(line))
 
     project.make("localstack-down")
     (project.folder / "worker_image/tasks/mine.py").write_text(NEW_TASK)

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.job import Job, JobStatus, Submission
+from coatcheck.keys import Keys
 from tests.container.conftest import RedisServer
 from tests.support.docker import BASE_IMAGE, Container, build_worker_image, docker
 from tests.support.polling import eventually
@@ -60,11 +62,16 @@ def test_a_container_runs_jobs_on_a_read_only_file_system_and_is_healthy(
     assert ended(adapter, submit("odd.add", {"left": 40})).result == 42
     assert worker.run("id", "-u").strip() == "10001"
     assert "Read-only" in docker("exec", worker.name, "touch", "/srv/file", check=False)
-    eventually(lambda: worker.inspect("{{.State.Health.Status}}") == "healthy", seconds=60)
+    eventually(lambda: worker.inspect("{{.State.Health.Status}}") == "healthy", seconds=90)
 
 
 def test_a_stopped_container_gives_its_job_to_the_next_one(
-    start_worker: StartWorker, submit: Submit, adapter: QueueAdapter, shared: Path
+    start_worker: StartWorker,
+    submit: Submit,
+    adapter: QueueAdapter,
+    shared: Path,
+    client: redis.Redis,
+    keys: Keys,
 ) -> None:
     first = start_worker(WORKER_STOP_TIMEOUT="1")
     job = submit("odd.wait_for", WAIT)
@@ -76,10 +83,16 @@ def test_a_stopped_container_gives_its_job_to_the_next_one(
     start_worker()
     done = ended(adapter, job)
     assert (done.status, done.attempt, done.interrupted, runs(shared)) == (JobStatus.FINISHED, 1, 1, 2)
+    assert client.xlen(keys.results(job.id)) == 1
 
 
 def test_a_killed_containers_job_is_run_by_the_next_one(
-    start_worker: StartWorker, submit: Submit, adapter: QueueAdapter, shared: Path
+    start_worker: StartWorker,
+    submit: Submit,
+    adapter: QueueAdapter,
+    shared: Path,
+    client: redis.Redis,
+    keys: Keys,
 ) -> None:
     first = start_worker()
     job = submit("odd.wait_for", WAIT)
@@ -89,10 +102,11 @@ def test_a_killed_containers_job_is_run_by_the_next_one(
     start_worker()
     done = ended(adapter, job)
     assert (done.status, done.interrupted) == (JobStatus.FINISHED, 1)
+    assert client.xlen(keys.results(job.id)) == 1
 
 
 def test_a_rolling_replacement_under_load_loses_no_job_and_runs_none_twice(
-    start_worker: StartWorker, adapter: QueueAdapter
+    start_worker: StartWorker, adapter: QueueAdapter, shared: Path
 ) -> None:
     arguments = {"journal": "/shared/journal", "seconds": 0.02}
     jobs = adapter.submit(
@@ -107,6 +121,7 @@ def test_a_rolling_replacement_under_load_loses_no_job_and_runs_none_twice(
     for job in jobs:
         assert ended(adapter, job).status is JobStatus.FINISHED
     assert Counter(adapter.get(job.id).attempt for job in jobs) == {1: 500}
+    assert Counter((shared / "journal").read_text().split()) == {str(n): 1 for n in range(500)}
 
 
 def test_a_redis_that_restarts_under_load_loses_nothing(
