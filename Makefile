@@ -36,9 +36,9 @@ image: ## Build the worker's image (TAG=coatcheck-worker) and print its size
 
 venv: $(VENV)/.installed-dev ## Make .venv with all that is needed to develop
 
-test: lint ## Run all that CI runs: lint, then the tests with their coverage (ARGS="-k name")
+test: lint $(VENV)/checkov/.installed ## Run all that CI runs: lint, then the tests with their coverage (ARGS="-k name")
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(CORES) $(ARGS)
+	$(BIN)/coverage run -m pytest -n $(CORES) --dist loadgroup $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
 
@@ -56,6 +56,7 @@ lock: $(VENV)/.installed-dev ## Renew the requirement files (ARGS="--upgrade")
 	$(LOCK) requirements.in --constraint requirements-dev.txt --output-file requirements.txt
 	$(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
 	$(LOCK) worker_image/requirements.in --constraint requirements-dev.txt --output-file worker_image/requirements.txt
+	$(LOCK) $(ARGS) requirements-checkov.in --output-file requirements-checkov.txt
 
 clean: ## Remove what was made: .venv, caches, coverage (not the jobs in .coatcheck)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* coatcheck.egg-info
@@ -78,4 +79,12 @@ $(VENV)/.installed: $(VENV)/.made requirements.txt pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt >&2
+	@touch $@
+
+# checkov has an environment of its own: it insists on versions that the rest doesn't take.
+$(VENV)/checkov/.installed: $(VENV)/.made requirements-checkov.txt
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D) >&2
+	@$(@D)/bin/pip --quiet --quiet --disable-pip-version-check --no-input \
+		install --require-hashes --requirement requirements-checkov.txt >&2
 	@touch $@

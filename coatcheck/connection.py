@@ -13,7 +13,6 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
-    MasterDownError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
@@ -38,8 +37,7 @@ AWAY = (
     BusyLoadingError,
     ReadOnlyError,
     OutOfMemoryError,
-    ClusterDownError,
-    MasterDownError,
+    ClusterDownError,  # MASTERDOWN too
     TryAgainError,
 )
 """What redis-py raises while Redis is unreachable, loading, failing over or full."""

@@ -60,7 +60,7 @@ def merge(chalice: Template, extra: Template) -> Template:
 
     Leaves both arguments alone. Raises StartError when the fragment adds to a resource that neither defines.
     """
-    merged = _merged(chalice, extra)
+    merged: Template = _merged(chalice, extra)
     for name, resource in merged.get("Resources", {}).items():
         if "Type" not in resource:
             raise StartError(f"template.yaml adds to the resource {name}, which Chalice does not make")

@@ -6,12 +6,12 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from infra.deploy import changes, destroy, localstack, logs, parameters
-from infra.deploy.build import build
+from infra.deploy.build import Build, build
 from infra.deploy.console import Console, table
 from infra.deploy.deployment import Deployment
 from infra.deploy.errors import DeployError, aws_errors
@@ -23,13 +23,17 @@ from infra.template import load_extra
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a command. ``declared`` are the template's parameters, ``given`` those of the call."""
+    """One call of a command.
+
+    ``declared`` are the template's parameters, ``given`` those of the call; ``build`` makes the package.
+    """
 
     arguments: Namespace
     stack: Stack
     console: Console
-    declared: Mapping[str, Any]
-    given: Mapping[str, str]
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
+    build: Callable[[], Build] = build
 
 
 def run(arguments: Namespace) -> int:
@@ -42,10 +46,13 @@ def run(arguments: Namespace) -> int:
         with aws_errors():
             if arguments.command in CONFIRMED:
                 console.check()
-            declared = load_extra().get("Parameters", {}) if arguments.command in BUILDING else {}
-            given = parameters.parse(arguments.parameter, declared) if declared else {}
+            options: dict[str, Any] = {}
+            if arguments.command in BUILDING:
+                declared = load_extra().get("Parameters", {})
+                given = parameters.parse(arguments.parameter, declared)
+                options = {"declared": declared, "given": given, "build": partial(build, arguments.package)}
             target = open_target(arguments.target, os.environ, arguments.region)
-            call = Call(arguments, Stack(target, arguments.stack), console, declared, given)
+            call = Call(arguments, Stack(target, arguments.stack), console, **options)
             return COMMANDS[arguments.command](call)
     except DeployError as error:
         console.tell(f"coatcheck: {error}")
@@ -132,24 +139,24 @@ def _logs(call: Call) -> int:
 
 
 def _destroy(call: Call) -> int:
-    state = call.stack.look()
-    if state is None:
-        call.console.tell(f"there is no stack {call.stack.name} at {call.stack.target.title}")
-        return 0
-    call.console.tell(f"{call.stack.name} at {call.stack.target.title}:")
-    call.console.tell(destroy.plan(call.stack.resources(), call.stack.template()))
-    call.console.confirm(f"Type its name to delete {call.stack.name}:", call.stack.name)
-    remains = destroy.destroy(call.stack, state, call.console)
-    if call.arguments.json:
-        call.console.document({"stack": call.stack.name, **remains.document()})
+    stack, console = call.stack, call.console
+    state = stack.look()
+    if state:
+        console.tell(f"{stack.name} at {stack.target.title}:")
+        console.tell(destroy.plan(stack.resources(), {} if state.fresh else stack.template()))
+        console.confirm(f"Type its name to delete {stack.name}:", stack.name)
     else:
-        call.console.result(str(remains) or "nothing remains")
+        console.tell(f"there is no stack {stack.name} at {stack.target.title}")
+    remains = destroy.destroy(stack, state, console)
+    if call.arguments.json:
+        console.document({"stack": stack.name, **remains.document()})
+    else:
+        console.result(str(remains) or "nothing remains")
     return 0
 
 
 def _deployment(call: Call, **options: Any) -> Deployment:
-    make = partial(build, call.arguments.package)
-    return Deployment(call.stack, call.console, call.declared, call.given, build=make, **options)
+    return Deployment(call.stack, call.console, call.declared, call.given, build=call.build, **options)
 
 
 def _url(call: Call, state: State) -> str:

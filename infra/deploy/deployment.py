@@ -155,11 +155,7 @@ class Deployment:
         """Carry a change set out. Raises FailedError."""
         events = Events(self.stack, change_set.stack_id, self.console.tell)
         changes.execute(self.stack, change_set)
-        try:
-            status = events.follow()
-        except KeyboardInterrupt:
-            self.console.tell(f"CloudFormation goes on; look with: {self.stack.command('status')}")
-            raise
+        status = events.follow()
         if status not in HEALTHY:
             raise FailedError(f"{events.told_failure()}\n{_consequence(self.stack, status)}")
 

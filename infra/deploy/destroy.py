@@ -9,7 +9,7 @@ from typing import Any
 from infra.deploy import localstack
 from infra.deploy.artefacts import Artefacts
 from infra.deploy.console import Console, table
-from infra.deploy.errors import FailedError, code
+from infra.deploy.errors import FailedError
 from infra.deploy.events import Events
 from infra.deploy.stack import Resource, Stack, State
 
@@ -20,8 +20,8 @@ CACHE = "AWS::ElastiCache::ReplicationGroup"
 class Remains:
     """What is left: resources that the template says to keep, and the snapshots of the data."""
 
-    kept: tuple[Resource, ...]
-    snapshots: tuple[str, ...]
+    kept: tuple[Resource, ...] = ()
+    snapshots: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -47,13 +47,20 @@ def plan(resources: Sequence[Resource], template: Mapping[str, Any]) -> str:
     return table(sorted(rows, key=lambda row: (row[0] == "delete", row)))
 
 
-def destroy(stack: Stack, state: State, console: Console) -> Remains:
+def destroy(stack: Stack, state: State | None, console: Console) -> Remains:
     """Delete a stack and its bucket, and wait for the end.
 
-    Takes the stack, its state and where to tell the progress. Returns what remains.
+    Takes the stack, its state and where to tell the progress. Returns what remains. Without a stack
+    there may be a bucket still, of a deployment that nobody confirmed.
 
     Raises FailedError that begins with the resource that could not be deleted.
     """
+    remains = _delete(stack, state, console) if state else Remains()
+    Artefacts(stack.target, stack.name).delete()
+    return remains
+
+
+def _delete(stack: Stack, state: State, console: Console) -> Remains:
     resources = stack.resources()
     events = Events(stack, state.id, console.tell)
     stack.delete()
@@ -61,7 +68,6 @@ def destroy(stack: Stack, state: State, console: Console) -> Remains:
     if status != "DELETE_COMPLETE":
         again = f"remove the cause, then again: {stack.command('destroy')}"
         raise FailedError(f"{events.told_failure()}\n{stack.name} is {status}: {again}")
-    Artefacts(stack.target, stack.name).delete()
     if stack.target.kind == "localstack":
         localstack.clean(stack.target, resources)
     skipped = {event.name for event in events.all if event.status == "DELETE_SKIPPED"}
@@ -75,11 +81,10 @@ def destroy(stack: Stack, state: State, console: Console) -> Remains:
 
 def _snapshots(stack: Stack, cache: Resource) -> list[str]:
     """The snapshots that there are of a cache, even if it is gone."""
-    client = stack.target.client("elasticache")
-    pages = client.get_paginator("describe_snapshots").paginate(ReplicationGroupId=cache.id)
-    try:
-        return sorted(entry["SnapshotName"] for page in pages for entry in page["Snapshots"])
-    except client.exceptions.ClientError as error:
-        if "NotFound" in code(error):
-            return []
-        raise
+    pages = stack.target.client("elasticache").get_paginator("describe_snapshots").paginate()
+    return sorted(
+        entry["SnapshotName"]
+        for page in pages
+        for entry in page["Snapshots"]
+        if entry.get("ReplicationGroupId") == cache.id
+    )

@@ -65,6 +65,13 @@ class Events:
 
     def follow(self) -> str:
         """Show each event until the operation has ended. Returns the stack's status then."""
+        try:
+            return self._follow()
+        except KeyboardInterrupt:
+            self._tell(f"CloudFormation goes on; look with: {self._stack.command('status')}")
+            raise
+
+    def _follow(self) -> str:
         seen: set[str] = set()
         quiet = 0
         while True:

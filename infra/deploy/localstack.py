@@ -36,6 +36,8 @@ NO_ROUTES = {
     },
 }
 """An API without a reference to anything that may change; a deployment needs one method."""
+RESPONSES = "x-amazon-apigateway-gateway-responses"
+"""What the gateway answers by itself, in an API's definition."""
 PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
@@ -75,13 +77,13 @@ def repair(stack: Stack, state: State, template: Mapping[str, Any]) -> None:
     """
     values = _values(stack, state)
     properties = template["Resources"][API]["Properties"]
+    definition = resolve(properties["DefinitionBody"], values)
     gateway = stack.target.client("apigateway")
     gateway.put_rest_api(
-        restApiId=values[API],
-        mode="overwrite",
-        failOnWarnings=False,
-        body=json.dumps(resolve(properties["DefinitionBody"], values)).encode(),
+        restApiId=values[API], mode="overwrite", failOnWarnings=False, body=json.dumps(definition).encode()
     )
+    for kind, response in definition.get(RESPONSES, {}).items():  # which the import leaves out
+        gateway.put_gateway_response(restApiId=values[API], responseType=kind, **response)
     gateway.create_deployment(restApiId=values[API], stageName=resolve(properties["StageName"], values))
 
 

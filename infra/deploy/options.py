@@ -28,7 +28,10 @@ COMMANDS = {
         "show what deploy would change",
         "Build the function package and show what 'deploy' would change, without a new worker image.",
     ),
-    "status": ("tell how the stack is", "Tell the stack's state, its URL, and what is wrong with it."),
+    "status": (
+        "tell how the stack is",
+        "Tell the stack's state, its URL, and what failed last; the exit status is 1 if something did.",
+    ),
     "outputs": ("print the stack's outputs", "Print the stack's outputs, the URL among them."),
     "logs": (
         "show the logs of the API and the workers",

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 Template = dict[str, Any]
+EVERYTHING = {
+    "Name": "desk",
+    "RedisUrl": "redis://own",
+    "LogDays": "7",
+    "WorkerArchitecture": "ARM64",
+    "WorkerImageDigest": "",
+}
+"""All parameters: to moto a default is another value than the same one given."""
 
 
 def small() -> Template:

@@ -11,17 +11,9 @@ from infra.deploy.deployment import Deployment
 from infra.deploy.errors import DeployError, RefusedError
 from infra.deploy.stack import Stack
 from tests.deploy.console import Recorder
-from tests.deploy.project import Template
+from tests.deploy.project import EVERYTHING, Template
 
 Deploy = Callable[..., Deployment]
-EVERYTHING = {
-    "Name": "desk",
-    "RedisUrl": "redis://own",
-    "LogDays": "7",
-    "WorkerArchitecture": "ARM64",
-    "WorkerImageDigest": "",
-}
-"""All parameters: to moto a default is another value than the same one given."""
 
 
 def more(template: Template) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -211,7 +212,7 @@ def test_a_push_that_did_not_arrive_is_told(target: Target, root: Path) -> None:
 
 def test_a_silent_docker_is_not_waited_for(target: Target, root: Path) -> None:
     def hang(command: list[str], *, timeout: float, **_: object) -> None:
-        raise __import__("subprocess").TimeoutExpired(command, timeout)
+        raise subprocess.TimeoutExpired(command, timeout)
 
     with pytest.raises(DeployError, match=r"Docker's daemon doesn't answer \(30 s\)"):
         Image(target, root, "ARM64", Docker(hang)).check()  # type: ignore[arg-type]

@@ -47,7 +47,8 @@ class Answer:
 class Project:
     """The commands of a project, called as a user does, for one stack.
 
-    Takes the project's folder, the stack's name, and the URLs of LocalStack and Redis. Ends what it started, and deletes the stack.
+    Takes the project's folder, the stack's name, and the URLs of LocalStack and Redis. Ends what it started,
+    and deletes the stack.
     """
 
     def __init__(self, root: Path, stack: str, *, endpoint: str, redis_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import TYPE_CHECKING
@@ -96,7 +97,11 @@ def test_status_outputs_and_logs_tell_of_it(desk: Project) -> None:
 
 
 def test_deploying_the_same_again_changes_nothing(desk: Project) -> None:
-    url = desk.url
-    assert "no changes" in desk.deploy().stderr
-    assert desk.url == url
+    done = json.loads(desk.run("deploy", "--json").stdout)
+    assert (done["changes"], done["url"]) == ([], desk.url)
     assert desk.ask("tasks").status == 200
+
+
+def test_an_unknown_path_is_not_found(desk: Project) -> None:
+    assert desk.ask("nothing/here").status == 404
+    assert desk.ask("tasks", method="DELETE").status == 404

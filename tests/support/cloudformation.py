@@ -46,8 +46,9 @@ def expand(template: Template) -> Template:
 class Stack:
     """A template with parameters: the resources that it makes, and what stands in them.
 
-    Takes the expanded template and the parameters that are not left at their defaults. Raises ValueError for a
-    parameter that the template does not take, or that breaks one of its rules.
+    Takes the expanded template and the parameters that are not left at their defaults.
+
+    Raises ValueError for a parameter that the template does not take, or that breaks one of its rules.
     """
 
     def __init__(self, template: Template, parameters: Mapping[str, str | int] | None = None) -> None:

@@ -40,7 +40,7 @@ WITH_WORKERS = WITH_REDIS[1:]
 
 @pytest.fixture(scope="session")
 def merged(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """What is given to CloudFormation. Chalice packages the real app; its requirements are of no account here."""
+    """What is given to CloudFormation, made from the real app; its requirements are of no account here."""
     folder = tmp_path_factory.mktemp("chalice")
     ignore = shutil.ignore_patterns("__pycache__", "requirements.*", "deployments")
     shutil.copytree(ROOT / "functions", folder / "stage", ignore=ignore)

@@ -14,7 +14,10 @@ from tests.support.cloudformation import Stack
 from tests.template.conftest import CASES, WITH_REDIS
 
 pytestmark = pytest.mark.parametrize("case", CASES)
-CONTEXT = {"$context.error.messageString": '"Forbidden"', "$context.requestId": "6f1ed002-ab5c-4b2e-8ed4-000000000000"}
+CONTEXT = {
+    "$context.error.messageString": '"Forbidden"',
+    "$context.requestId": "6f1ed002-ab5c-4b2e-8ed4-000000000000",
+}
 
 
 @pytest.fixture
@@ -122,7 +125,9 @@ def test_the_gateways_problems_are_the_same_as_the_functions(made: Stack) -> Non
 
 
 def test_the_templates_of_the_gateways_answers_keep_to_its_few_variables(merged: Template, case: str) -> None:
-    responses = merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    responses = merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"][
+        "x-amazon-apigateway-gateway-responses"
+    ]
     for answer in responses.values():
         words = answer["responseTemplates"]["application/json"].split("$")[1:]
         assert all(f"${word}".startswith(tuple(CONTEXT)) for word in words)

@@ -21,7 +21,11 @@ NETWORK = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 }
-WITHOUT_RESOURCES = {"ecr:GetAuthorizationToken", "xray:PutTraceSegments", "xray:PutTelemetryRecords"} | NETWORK
+WITHOUT_RESOURCES = {
+    "ecr:GetAuthorizationToken",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+} | NETWORK
 """Actions for which AWS takes no resource, or none that could be named before it is made."""
 
 
@@ -121,13 +125,16 @@ def test_a_role_is_lent_to_one_service_of_this_account(made: Stack) -> None:
         assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}, name
         if lent[name] == "ecs-tasks.amazonaws.com":
             assert statement["Condition"]["ArnLike"] == {"aws:SourceArn": ARN.format("ecs", "*")}
-    assert lent.items() <= {
-        "DefaultRole": "lambda.amazonaws.com",
-        "MetricsRole": "lambda.amazonaws.com",
-        "WorkerRole": "ecs-tasks.amazonaws.com",
-        "WorkerExecutionRole": "ecs-tasks.amazonaws.com",
-        "ApiGatewayLogRole": "apigateway.amazonaws.com",
-    }.items()
+    assert (
+        lent.items()
+        <= {
+            "DefaultRole": "lambda.amazonaws.com",
+            "MetricsRole": "lambda.amazonaws.com",
+            "WorkerRole": "ecs-tasks.amazonaws.com",
+            "WorkerExecutionRole": "ecs-tasks.amazonaws.com",
+            "ApiGatewayLogRole": "apigateway.amazonaws.com",
+        }.items()
+    )
 
 
 def test_tasks_get_the_policies_that_one_names(case: str, stack: Callable[..., Stack]) -> None:
@@ -162,7 +169,9 @@ def test_logs_are_encrypted_and_end(case: str, stack: Callable[..., Stack]) -> N
     made = stack(case, Name="desk-1", LogDays=30)
     groups = made.of("AWS::Logs::LogGroup")
     expected = {"api", "access"} | ({"metrics", "redis", "worker"} if case in WITH_REDIS else set())
-    assert {group["LogGroupName"] for group in groups.values()} == {f"/coatcheck/desk-1/{name}" for name in expected}
+    assert {group["LogGroupName"] for group in groups.values()} == {
+        f"/coatcheck/desk-1/{name}" for name in expected
+    }
     for name, group in groups.items():
         assert (group["KmsKeyId"], group["RetentionInDays"]) == ("Key.Arn", "30")
         assert made.resources[name]["DeletionPolicy"] == "Delete"
@@ -177,6 +186,8 @@ def test_only_alarms_of_this_account_reach_the_topic_and_it_is_encrypted(made: S
 
 
 def test_what_is_kept_when_the_stack_goes(made: Stack, case: str) -> None:
-    kept = {name for name, found in made.resources.items() if found.get("DeletionPolicy", "Delete") != "Delete"}
+    kept = {
+        name for name, found in made.resources.items() if found.get("DeletionPolicy", "Delete") != "Delete"
+    }
     expected = {"RedisGroup", "RedisKey"} if case in WITH_REDIS else set()
     assert kept == expected | ({"ApiGatewayLogRole"} & made.resources.keys())

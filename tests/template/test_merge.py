@@ -15,7 +15,11 @@ CHALICE: Template = {
     "Resources": {
         "APIHandler": {
             "Type": "AWS::Serverless::Function",
-            "Properties": {"Timeout": 60, "Role": {"Fn::GetAtt": ["DefaultRole", "Arn"]}, "Tags": {"chalice": "1"}},
+            "Properties": {
+                "Timeout": 60,
+                "Role": {"Fn::GetAtt": ["DefaultRole", "Arn"]},
+                "Tags": {"chalice": "1"},
+            },
         },
         "DefaultRole": {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyName": "wide"}]}},
     }
@@ -100,7 +104,9 @@ def test_the_same_template_always_gives_the_same_text(merged: Template) -> None:
 
 def test_it_is_small_enough_for_cloudformation(merged: Template, expanded: Template) -> None:
     assert len(dumps(merged)) < 1_000_000 and len(dumps(expanded)) < 1_000_000
-    assert len(expanded["Resources"]) < 500 and len(merged["Parameters"]) < 200 and len(merged["Outputs"]) < 200
+    assert (
+        len(expanded["Resources"]) < 500 and len(merged["Parameters"]) < 200 and len(merged["Outputs"]) < 200
+    )
 
 
 @pytest.mark.parametrize("text", ["- a\n", "", "a: [\n", "a: !Ref &b\n *b", None])
@@ -108,5 +114,5 @@ def test_a_fragment_that_can_not_be_read_is_named(text: str | None, tmp_path: Pa
     path = tmp_path / "extra.yaml"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(StartError, match="extra.yaml"):
+    with pytest.raises(StartError, match=r"extra\.yaml"):
         load_extra(path)

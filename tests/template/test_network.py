@@ -61,7 +61,9 @@ def test_redis_and_the_endpoints_call_nobody(case: str, stack: Callable[..., Sta
 @pytest.mark.parametrize("case", WITH_WORKERS)
 def test_containers_have_no_public_address(case: str, stack: Callable[..., Stack]) -> None:
     made = stack(case)
-    assert made["WorkerService"]["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "DISABLED"
+    assert (
+        made["WorkerService"]["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "DISABLED"
+    )
     assert not any(subnet["MapPublicIpOnLaunch"] for subnet in made.of("AWS::EC2::Subnet").values())
 
 
@@ -77,7 +79,9 @@ def test_with_endpoints_there_is_no_way_to_the_internet(stack: Callable[..., Sta
         assert entry["SecurityGroupIds"] == ["EndpointSecurityGroup"]
         assert entry["SubnetIds"] == ["PrivateSubnetA", "PrivateSubnetB"]
     rules = [rule for group, rule in ingress(made) if group == "EndpointSecurityGroup"]
-    assert [(rule["SourceSecurityGroupId"], rule["FromPort"]) for rule in rules] == [("WorkerSecurityGroup", 443)]
+    assert [(rule["SourceSecurityGroupId"], rule["FromPort"]) for rule in rules] == [
+        ("WorkerSecurityGroup", 443)
+    ]
 
 
 @pytest.mark.parametrize(("gateways", "second"), [(1, "NatA"), (2, "NatB")])
@@ -90,11 +94,18 @@ def test_with_nat_each_private_subnet_has_a_way_out(
     assert {nat["SubnetId"] for nat in nats.values()} <= {"PublicSubnetA", "PublicSubnetB"}
     assert made["PrivateRouteA"]["NatGatewayId"] == "NatA"
     assert made["PrivateRouteB"]["NatGatewayId"] == second
-    tables = {entry["SubnetId"]: entry["RouteTableId"] for entry in made.of("AWS::EC2::SubnetRouteTableAssociation").values()}
+    tables = {
+        entry["SubnetId"]: entry["RouteTableId"]
+        for entry in made.of("AWS::EC2::SubnetRouteTableAssociation").values()
+    }
     assert tables["PrivateSubnetA"] == made["PrivateRouteA"]["RouteTableId"]
     assert tables["PrivateSubnetB"] == made["PrivateRouteB"]["RouteTableId"]
     assert all(tables[nat["SubnetId"]] == made["PublicRoute"]["RouteTableId"] for nat in nats.values())
-    interfaces = [entry for entry in made.of("AWS::EC2::VPCEndpoint").values() if "Interface" in entry["VpcEndpointType"]]
+    interfaces = [
+        entry
+        for entry in made.of("AWS::EC2::VPCEndpoint").values()
+        if "Interface" in entry["VpcEndpointType"]
+    ]
     assert not interfaces
 
 

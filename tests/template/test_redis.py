@@ -53,7 +53,12 @@ def test_one_logs_in_with_iam_only_and_the_default_user_is_off(made: Stack) -> N
     assert "AuthToken" not in made["RedisGroup"]
     assert made["RedisGroup"]["UserGroupIds"] == [made["RedisUsers"]["UserGroupId"]]
     # A user group of the engine valkey needs no user "default", and switches the one that there is off.
-    assert made["RedisUser"]["Engine"] == made["RedisUsers"]["Engine"] == made["RedisGroup"]["Engine"] == "valkey"
+    assert (
+        made["RedisUser"]["Engine"]
+        == made["RedisUsers"]["Engine"]
+        == made["RedisGroup"]["Engine"]
+        == "valkey"
+    )
     assert made["RedisUsers"]["UserIds"] == [made["RedisUser"]["UserId"]]
 
 

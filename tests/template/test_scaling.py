@@ -29,7 +29,10 @@ OF_AWS = {
 
 def metrics_of(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Namespace, name and dimensions of all that an alarm looks at."""
-    for entry in [alarm, *[query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]]:
+    for entry in [
+        alarm,
+        *[query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query],
+    ]:
         if "MetricName" in entry:
             dimensions = {item["Name"]: item["Value"] for item in entry["Dimensions"]}
             yield entry["Namespace"], entry["MetricName"], dimensions
@@ -61,7 +64,9 @@ def test_with_no_worker_one_is_started_as_soon_as_a_job_waits(stack: Callable[..
     alarm = made["WorkerWakeUpAlarm"]
     assert alarm["AlarmActions"] == ["WorkerWakeUp"]
     assert alarm["EvaluationPeriods"] == 1 and alarm["TreatMissingData"] == "notBreaching"
-    assert [query["Expression"] for query in alarm["Metrics"] if query["ReturnData"]] == ["IF(workers < 1, waiting, 0)"]
+    assert [query["Expression"] for query in alarm["Metrics"] if query["ReturnData"]] == [
+        "IF(workers < 1, waiting, 0)"
+    ]
     assert {name for _, name, _ in metrics_of(alarm)} == {"QueuedJobs", "Workers"}
 
 
@@ -110,11 +115,14 @@ def test_each_alarm_watches_a_figure_that_is_published_and_tells_somebody(
         for namespace, metric, dimensions in metrics_of(alarm):
             assert (namespace, metric) in PUBLISHED | OF_AWS, name
             assert all(value.startswith("desk-1") or value == "api" for value in dimensions.values()), name
-            assert dimensions.keys() == {
-                "Coatcheck": {"Stack"},
-                "AWS/ApiGateway": {"ApiName", "Stage"},
-                "AWS/ElastiCache": {"CacheClusterId"},
-            }[namespace], name
+            assert (
+                dimensions.keys()
+                == {
+                    "Coatcheck": {"Stack"},
+                    "AWS/ApiGateway": {"ApiName", "Stage"},
+                    "AWS/ElastiCache": {"CacheClusterId"},
+                }[namespace]
+            ), name
         assert alarm["AlarmDescription"].endswith("."), name
         assert alarm["TreatMissingData"] in ("notBreaching", "breaching"), name
         if name != "WorkerWakeUpAlarm":

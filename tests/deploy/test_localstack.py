@@ -1,0 +1,129 @@
+"""What LocalStack needs beyond CloudFormation, without LocalStack: tests/localstack has the real one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from botocore.stub import ANY, Stubber
+
+from infra.deploy import localstack
+from infra.deploy.errors import DeployError
+from infra.deploy.localstack import resolve
+from infra.deploy.stack import Stack, State
+from infra.deploy.target import Target
+from infra.template import load_extra
+from tests.deploy import answers
+
+STATE = State(answers.STACK_ID, "UPDATE_COMPLETE", "", answers.START, {}, {})
+VALUES = {"Name": "desk", "APIHandler": "desk-api", "APIHandler.Arn": "arn:f", "AWS::Region": "eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    ("node", "resolved"),
+    [
+        ({"Ref": "Name"}, "desk"),
+        ({"Fn::GetAtt": ["APIHandler", "Arn"]}, "arn:f"),
+        ({"Fn::GetAtt": "APIHandler.Arn"}, "arn:f"),
+        ({"Fn::Sub": "${AWS::Region}/${APIHandler.Arn}/${!Name}"}, "eu-west-1/arn:f/${Name}"),
+        ({"Fn::Sub": ["${Name}-${Other}", {"Other": {"Ref": "APIHandler"}}]}, "desk-desk-api"),
+        ({"Fn::Join": ["/", ["a", {"Ref": "Name"}]]}, "a/desk"),
+        ({"paths": [{"a": {"Ref": "Name"}}, 1, True]}, {"paths": [{"a": "desk"}, 1, True]}),
+        ({"schema": {"$ref": "#/x"}}, {"schema": {"$ref": "#/x"}}),
+    ],
+)
+def test_intrinsic_functions_become_what_they_stand_for(node: object, resolved: object) -> None:
+    assert resolve(node, VALUES) == resolved
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"Ref": "Nobody"}, "refers to Nobody"),
+        ({"Fn::Sub": "${Nobody.Arn}"}, "refers to Nobody.Arn"),
+        ({"a": [{"Fn::ImportValue": "x"}]}, "Fn::ImportValue in its definition"),
+    ],
+)
+def test_what_is_not_understood_is_told(node: object, message: str) -> None:
+    with pytest.raises(DeployError, match=f"LocalStack's API can't be repaired: .*{message}"):
+        resolve(node, VALUES)
+
+
+@pytest.fixture
+def local(target: Target) -> Target:
+    return replace(target, kind="localstack", endpoint="http://localhost:4566", _clients={})
+
+
+def test_the_api_gets_its_routes_and_a_deployment(local: Target, stub: Callable[..., Stubber]) -> None:
+    stack = Stack(local, "desk")
+    stub(local, "cloudformation").add_response(
+        "list_stack_resources",
+        answers.resources(
+            ("APIHandler", "AWS::Lambda::Function", "desk-api"),
+            ("RestAPI", "AWS::ApiGateway::RestApi", "desk"),
+        ),
+    )
+    function = {"FunctionArn": "arn:f"}
+    stub(local, "lambda").add_response("get_function_configuration", function, {"FunctionName": "desk-api"})
+    gateway = stub(local, "apigateway")
+    body = {"info": {"title": "Desk"}, "uri": "eu-west-1:arn:f", "stack": "desk"}
+    expected = {"restApiId": "desk", "mode": "overwrite", "failOnWarnings": False}
+    gateway.add_response("put_rest_api", {}, {**expected, "body": json.dumps(body).encode()})
+    gateway.add_response("create_deployment", {}, {"restApiId": "desk", "stageName": "api"})
+    definition = {
+        "info": {"title": {"Ref": "Title"}},
+        "uri": {"Fn::Sub": "${AWS::Region}:${APIHandler.Arn}"},
+        "stack": {"Ref": "AWS::StackName"},
+    }
+    properties = {"DefinitionBody": definition, "StageName": "api"}
+    state = replace(STATE, parameters={"Title": "Desk"})
+    localstack.repair(stack, state, {"Resources": {"RestAPI": {"Properties": properties}}})
+    gateway.assert_no_pending_responses()
+
+
+def test_the_template_keeps_the_id_of_the_api(local: Target) -> None:
+    properties = {"DefinitionBody": {"paths": {"/x": {}}}, "Tags": {"coatcheck": "x"}}
+    template = {"Resources": {"RestAPI": {"Properties": properties}}}
+    adapted = localstack.adapt(template, "Desk")["Resources"]["RestAPI"]["Properties"]
+    assert adapted["Tags"] == {"coatcheck": "x", "_custom_id_": "desk"}
+    assert adapted["PropagateTags"] is True
+    assert adapted["DefinitionBody"] == localstack.NO_ROUTES
+    assert properties["Tags"] == {"coatcheck": "x"}, "the template itself is left alone"
+
+
+def test_the_url_goes_through_localstacks_own_path() -> None:
+    outputs = {
+        "EndpointURL": "https://abc.execute-api.localhost.localstack.cloud:4566/api/",
+        "RestAPIId": "abc",
+    }
+    url = localstack.url("http://localhost:4566/", outputs)
+    assert url == "http://localhost:4566/_aws/execute-api/abc/api/"
+
+
+def test_what_functions_logged_goes_with_them(local: Target, stub: Callable[..., Stubber]) -> None:
+    stack = Stack(local, "desk")
+    stub(local, "cloudformation").add_response(
+        "list_stack_resources",
+        answers.resources(
+            ("APIHandler", "AWS::Lambda::Function", "desk-api"),
+            ("Metrics", "AWS::Lambda::Function", "desk-m"),
+        ),
+    )
+    logs = stub(local, "logs")
+    logs.add_response("delete_log_group", {}, {"logGroupName": "/aws/lambda/desk-api"})
+    logs.add_client_error(
+        "delete_log_group", "ResourceNotFoundException", expected_params={"logGroupName": ANY}
+    )
+    localstack.clean(local, stack.resources())
+    logs.assert_no_pending_responses()
+
+
+def test_its_parameters_are_those_of_the_template() -> None:
+    assert set(localstack.PARAMETERS) <= set(load_extra()["Parameters"])
+
+
+def test_no_stack_policy_is_set_there(local: Target, stub: Callable[..., Stubber]) -> None:
+    stub(local, "cloudformation").add_client_error("set_stack_policy", "InternalFailure")
+    Stack(local, "desk").protect(["Key"])
