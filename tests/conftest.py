@@ -23,6 +23,18 @@ from coatcheck.settings import Settings, load
 from infra.embedded import EmbeddedRedis
 from tests.support.processes import ROOT, PoolProcess
 
+NETWORK = ("browser", "container", "localstack")
+"""Folders of tests that must not run beside each other: Docker's networks come and go with containers, and
+each time Chromium breaks off what it loads (ERR_NETWORK_CHANGED)."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give such tests to one process of the test run."""
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(folder).parts[0] in NETWORK:
+            item.add_marker(pytest.mark.xdist_group("network"))
+
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

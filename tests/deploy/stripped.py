@@ -3,49 +3,63 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-from moto.cloudformation.parsing import resource_class_from_type
+from moto.cloudformation.parsing import get_model_map
 
 from infra.template import Template
 
 BROKEN = {
-    "AWS::ApiGateway::RestApi",  # moto takes no Body
     "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::RestApi",  # moto takes no Body
+    "AWS::CloudWatch::Dashboard",
     "AWS::KMS::Key",
+    "AWS::Lambda::Function",  # it looks for the code, and this one is none
+    "AWS::Lambda::Permission",
 }
-"""Types that moto says it has."""
-WITHOUT: dict[str, set[str]] = {}
-"""Properties that moto stumbles over."""
+"""Types that moto says it has, but doesn't make of this template."""
+NOTHING = {"Ref": "AWS::NoValue"}
 
 
-def stripped(template: Template) -> Template:
-    """The expanded template without what moto can't make; where that is referred to, its name stands."""
-    missing = {
-        name
+def stripped(template: Template, condition: Callable[[str], bool]) -> Template:
+    """The expanded template without conditions, which moto mistakes in lists, and without what moto can't make.
+
+    Where that is referred to, its name stands. Takes what tells whether a condition holds.
+    """
+    made = {
+        name: resource
         for name, resource in template["Resources"].items()
-        if resource["Type"] in BROKEN or not resource_class_from_type(resource["Type"])
+        if "Condition" not in resource or condition(resource["Condition"])
     }
+    kept = {
+        name: resource
+        for name, resource in made.items()
+        if resource["Type"] in get_model_map() and resource["Type"] not in BROKEN
+    }
+    names = template["Resources"].keys() - kept.keys()
+
+    def without(node: Any) -> Any:
+        match node:
+            case {"Fn::If": [str(name), then, otherwise]}:
+                return without(then if condition(name) else otherwise)
+            case {"Ref": str(name)} if name in names:
+                return name
+            case {"Fn::GetAtt": [str(name), str(attribute)]} if name in names:
+                return f"arn:aws:missing:eu-west-1:123456789012:{name}" if attribute == "Arn" else name
+            case {"Fn::Sub": str(text)}:
+                return {"Fn::Sub": re.sub(r"\$\{(\w+)(?:\.[\w.]+)?\}", named, text)}
+            case dict():
+                return {key: value for key in node if (value := without(node[key])) != NOTHING}
+            case list():
+                return [value for entry in node if (value := without(entry)) != NOTHING]
+        return node
+
+    def named(match: re.Match[str]) -> str:
+        return match[1] if match[1] in names else match[0]
+
     resources = {
-        name: resource for name, resource in template["Resources"].items() if name not in missing
+        name: {key: value for key, value in resource.items() if key not in ("Condition", "DependsOn")}
+        for name, resource in kept.items()
     }
-    for resource in resources.values():
-        resource.pop("DependsOn", None)
-    return {**template, "Resources": without(resources, missing), "Outputs": without(template["Outputs"], missing)}
-
-
-def without(node: Any, missing: set[str]) -> Any:
-    """A part of a template in which nothing refers to what is missing."""
-    match node:
-        case {"Ref": str(name)} if name in missing:
-            return name
-        case {"Fn::GetAtt": [str(name), str(attribute)]} if name in missing:
-            return f"{name}.{attribute}"
-        case {"Fn::Sub": str(text)}:
-            pattern = r"\$\{(\w+)(\.[\w.]+)?\}"
-            return {"Fn::Sub": re.sub(pattern, lambda m: m[1] if m[1] in missing else m[0], text)}
-        case dict():
-            return {key: without(value, missing) for key, value in node.items()}
-        case list():
-            return [without(value, missing) for value in node]
-    return node
+    return {**template, "Resources": without(resources), "Outputs": {}}

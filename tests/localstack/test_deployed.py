@@ -16,7 +16,7 @@ from tests.localstack.project import Project
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = [pytest.mark.xdist_group("localstack"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_the_url_is_below_a_stage(desk: Project) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.localstack.project import Project, copied
 from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.xdist_group("localstack"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 ROUTE = """
 
