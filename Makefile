@@ -38,7 +38,7 @@ venv: $(VENV)/.installed-dev ## Make .venv with all that is needed to develop
 
 test: lint $(VENV)/checkov/.installed ## Run all that CI runs: lint, then the tests with their coverage (ARGS="-k name")
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(CORES) --dist loadgroup $(ARGS)
+	$(BIN)/coverage run -m pytest -n $(CORES) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
 

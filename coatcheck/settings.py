@@ -311,9 +311,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
     """What is wrong with settings that are valid one by one."""
-    if not values["redis_iam_user"] and not values["redis_iam_cache"]:
-        return []
     wrong = []
+    if values["default_timeout"] > values["max_timeout"]:
+        wrong.append(
+            f"COATCHECK_DEFAULT_TIMEOUT={values['default_timeout']} should not be more than"
+            f" COATCHECK_MAX_TIMEOUT={values['max_timeout']}"
+        )
+    if not values["redis_iam_user"] and not values["redis_iam_cache"]:
+        return wrong
     if not (values["redis_iam_user"] and values["redis_iam_cache"]):
         wrong.append("REDIS_IAM_USER and REDIS_IAM_CACHE belong together; set both or none")
     if not values["redis_url"].startswith("rediss:"):

@@ -23,17 +23,22 @@ from coatcheck.settings import Settings, load
 from infra.embedded import EmbeddedRedis
 from tests.support.processes import ROOT, PoolProcess
 
-NETWORK = ("browser", "container", "localstack")
+NETWORK = ("tests/browser/", "tests/container/", "tests/localstack/")
 """Folders of tests that must not run beside each other: Docker's networks come and go with containers, and
-each time Chromium breaks off what it loads (ERR_NETWORK_CHANGED)."""
+each time Chromium breaks off what it loads (ERR_NETWORK_CHANGED). One LocalStack is enough, too."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give such tests to one process of the test run."""
-    folder = Path(__file__).parent
-    for item in items:
-        if item.path.relative_to(folder).parts[0] in NETWORK:
-            item.add_marker(pytest.mark.xdist_group("network"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give such tests to one process of the test run, and any other test to whichever is free."""
+    # The mark xdist_group would say the same, but does nothing with pytest 9.2 (pytest-xdist issue 1386).
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "network" if nodeid.startswith(NETWORK) else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import ArgumentParser
 
 import pytest
 
@@ -35,9 +36,44 @@ def test_every_setting_that_a_document_names_exists() -> None:
     assert named - OUTSIDE <= {setting.variable for setting in SETTINGS}
 
 
+def commands() -> dict[str, ArgumentParser]:
+    """The subcommands of ``coatcheck``."""
+    choices: dict[str, ArgumentParser] = next(
+        action.choices for action in build_parser()._actions if isinstance(action.choices, dict)
+    )
+    return choices
+
+
+def options(parser: ArgumentParser) -> set[str]:
+    """The long options of a command, without --help."""
+    names = {name for action in parser._actions for name in action.option_strings}
+    return {name for name in names if name.startswith("--")} - {"--help"}
+
+
+def documents() -> str:
+    """All that is written for users."""
+    return "\n".join(path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/**/*.md")))
+
+
 def test_every_command_is_in_the_readme_and_every_one_there_exists() -> None:
-    choices = next(action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
-    assert set(re.findall(r"^\| `coatcheck (\w+)", README, re.MULTILINE)) == set(choices)
+    assert set(re.findall(r"^\| `coatcheck (\w+)", README, re.MULTILINE)) == set(commands())
+
+
+def test_every_command_that_a_document_names_exists() -> None:
+    named = set(re.findall(r"^ *(?:\$ )?(?:\.venv/bin/)?coatcheck ([a-z]+)", documents(), re.MULTILINE))
+    assert named <= set(commands())
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_option_of_a_command_is_documented(command: str) -> None:
+    text = documents()
+    assert not {name for name in options(commands()[command]) if not re.search(rf"{name}[ =`\n]", text)}
+
+
+def test_every_option_that_follows_a_command_in_a_document_exists() -> None:
+    for command, rest in re.findall(r"coatcheck ([a-z]+)((?: [^\n`|]*)?)", documents()):
+        if command in commands():
+            assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= options(commands()[command]), command
 
 
 @pytest.mark.parametrize("problem", problem_classes(), ids=lambda problem: problem.slug)

@@ -98,7 +98,7 @@ class Deployment:
 
         def value(name: str) -> str:
             previous = state.parameters if state else {}
-            return values.get(name) or previous.get(name) or str(self.declared[name].get("Default", ""))
+            return values.get(name, previous.get(name, str(self.declared[name].get("Default", ""))))
 
         if DIGEST in values or DIGEST not in self.declared or value("RedisUrl"):
             return None

@@ -232,3 +232,8 @@ def test_iam_settings_that_contradict_each_other_are_refused(
     told = message(IAM | {"REDIS_IAM_USER": "worker", "REDIS_IAM_CACHE": "cache-1"} | changed)
     assert all(name in told for name in names)
     assert len(told.split("; ")) >= len(names)
+
+
+def test_a_default_time_out_beyond_the_longest_one_is_refused() -> None:
+    told = message({"REDIS_URL": "redis://x", "COATCHECK_MAX_TIMEOUT": "60"})
+    assert "COATCHECK_DEFAULT_TIMEOUT=1800 should not be more than COATCHECK_MAX_TIMEOUT=60" in told

@@ -23,9 +23,10 @@ NOTHING = {"Ref": "AWS::NoValue"}
 
 
 def stripped(template: Template, condition: Callable[[str], bool]) -> Template:
-    """The expanded template without conditions, which moto mistakes in lists, and without what moto can't make.
+    """The expanded template without what moto can't make; where that is referred to, its name stands.
 
-    Where that is referred to, its name stands. Takes what tells whether a condition holds.
+    It has no conditions, which moto mistakes in lists, and no parameters but texts, which moto compares
+    with what was given. Takes what tells whether a condition holds.
     """
     made = {
         name: resource
@@ -62,4 +63,8 @@ def stripped(template: Template, condition: Callable[[str], bool]) -> Template:
         name: {key: value for key, value in resource.items() if key not in ("Condition", "DependsOn")}
         for name, resource in kept.items()
     }
-    return {**template, "Resources": without(resources), "Outputs": {}}
+    parameters = {
+        name: {**spec, "Default": str(spec["Default"]), "Type": "String"}
+        for name, spec in template["Parameters"].items()
+    }
+    return {**template, "Parameters": parameters, "Resources": without(resources), "Outputs": {}}

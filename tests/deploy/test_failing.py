@@ -259,3 +259,18 @@ def test_the_last_failure_is_that_of_the_last_operation(stack: Stack, cloudforma
     )
     found = last_failure(stack)
     assert found is not None and found.told() == f"RedisGroup ({answers.REDIS}) failed: {QUOTA}"
+
+
+def test_with_ctrl_c_cloudformation_goes_on_and_that_is_told(stack: Stack, cloudformation: Stubber) -> None:
+    cloudformation.add_response("describe_stack_events", answers.events(BEFORE))
+    cloudformation.add_response("describe_stack_events", answers.events(BEFORE, BEGUN))
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if "CREATE_IN_PROGRESS" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Events(stack, answers.STACK_ID, tell).follow()
+    assert told[1] == "CloudFormation goes on; look with: coatcheck status --stack desk"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from infra.errors import PackageError
-from infra.package import archive, selfcheck
+from infra.package import archive, compiler, selfcheck
 from infra.package.build import _check_runtime
 from infra.package.chalice import ChaliceOutput
 from infra.package.trimming import trim
@@ -168,3 +169,14 @@ def test_a_package_that_hangs_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         file.writestr("app.py", "import time\ntime.sleep(60)\n")
     with pytest.raises(PackageError, match=r"did not answer within 0\.5 s"):
         selfcheck.check(zipped, HERE, [])
+
+
+def test_a_fault_in_our_own_source_ends_the_compilation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = lay_out(tmp_path, {"app.py": "def broken(:\n", "others.py": "1\n"})
+    assert compiler.main(folder, ["app.py"]) == 1
+    assert re.search(r'File "/var/task/app\.py", line 1\n +def broken\(:', capsys.readouterr().err)
+    (folder / "app.py").write_text("2\n")
+    assert compiler.main(folder, ["app.py"]) == 0
+    assert left(folder) == {"app.py", f"__pycache__/app.{sys.implementation.cache_tag}.pyc", "others.pyc"}

@@ -24,6 +24,12 @@ CASES: dict[str, dict[str, str | int]] = {
     "aws": {"WorkerImageDigest": DIGEST},
     "from-zero": {"WorkerImageDigest": DIGEST, "WorkerMin": 0, "WorkerSpotPercent": 75},
     "nat": {"WorkerImageDigest": DIGEST, "Egress": "nat", "NatGateways": 2, "RedisNodes": 3},
+    "sync": {
+        "WorkerImageDigest": DIGEST,
+        "RedisDurability": "sync",
+        "RedisVersion": "9.0",
+        "RedisNodeType": "cache.m7g.large",
+    },
     "own-vpc": {"WorkerImageDigest": DIGEST, "SecurityGroupIds": "sg-0123456789abcdef0", **OWN_VPC},
     "localstack": {"RedisUrl": "redis://redis:6379/0", "ApiLogRole": "existing"},
     "own-redis": {
@@ -34,7 +40,7 @@ CASES: dict[str, dict[str, str | int]] = {
     },
 }
 """Ways to deploy, by name: the parameters of each."""
-WITH_REDIS = ["first", "aws", "from-zero", "nat", "own-vpc"]
+WITH_REDIS = ["first", "aws", "from-zero", "nat", "sync", "own-vpc"]
 WITH_WORKERS = WITH_REDIS[1:]
 
 

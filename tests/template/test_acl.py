@@ -230,3 +230,10 @@ def test_the_server_refuses(command: str, settings: Settings, admin: redis.Redis
 def test_the_default_user_is_not_what_we_are(settings: Settings, client: redis.Redis, keys: Keys) -> None:
     assert client.acl_whoami() == USER
     client.set(keys.queue("default"), "1")
+
+
+def test_in_cluster_mode_the_owner_of_the_keys_may_be_asked_for(
+    settings: Settings, admin: redis.Redis
+) -> None:
+    command = ("ACL DRYRUN", USER, "CLUSTER", "SLOTS")
+    assert admin.execute_command(*command) == b"OK"  # type: ignore[no-untyped-call]

@@ -59,7 +59,7 @@ def test_the_api_is_regional_throttled_traced_and_logged(case: str, stack: Calla
     settings = stage["MethodSettings"][0]
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ("7", "9")
-    assert settings["DataTraceEnabled"] is False
+    assert settings["DataTraceEnabled"] is False and settings["LoggingLevel"] == "OFF"
 
 
 def test_a_line_of_the_access_log_is_json_without_query_or_headers(made: Stack) -> None:

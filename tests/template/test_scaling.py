@@ -139,9 +139,11 @@ def test_what_an_alarm_computes_uses_all_of_its_figures(case: str, stack: Callab
             assert used == queries.keys() - {result["Id"]}, name
 
 
-@pytest.mark.parametrize(("nodes", "last"), [(2, "002"), (3, "003")])
-def test_each_node_of_redis_is_watched(nodes: int, last: str, stack: Callable[..., Stack]) -> None:
-    made = stack("aws", RedisNodes=nodes)
+@pytest.mark.parametrize(
+    ("case", "nodes", "last"), [("aws", 2, "002"), ("aws", 3, "003"), ("sync", 3, "0001-003")]
+)
+def test_each_node_of_redis_is_watched(case: str, nodes: int, last: str, stack: Callable[..., Stack]) -> None:
+    made = stack(case, RedisNodes=nodes)
     for name in ("RedisMemoryAlarm", "RedisEvictionsAlarm", "RedisConnectionsAlarm", "RedisLagAlarm"):
         ids = [dimensions["CacheClusterId"] for _, _, dimensions in metrics_of(made[name])]
         assert len(ids) == nodes and ids[-1] == f"coatcheck-{last}"

@@ -49,7 +49,7 @@ def test_with_a_redis_of_ones_own_there_is_no_network_no_cache_no_container(
     assert not services & {"EC2", "ElastiCache", "ECS", "ECR", "ApplicationAutoScaling", "Events"}
     variables = stack(case)["APIHandler"]["Environment"]["Variables"]
     assert variables["REDIS_URL"] == CASES[case]["RedisUrl"]
-    assert not {"REDIS_IAM_USER", "REDIS_IAM_CACHE"} & variables.keys()
+    assert not {"REDIS_CLUSTER", "REDIS_IAM_USER", "REDIS_IAM_CACHE"} & variables.keys()
 
 
 def test_the_first_deployment_makes_the_repository_but_no_workers(stack: Callable[..., Stack]) -> None:
@@ -107,6 +107,8 @@ def test_each_parameter_is_used_and_shown_in_a_group(merged: Template) -> None:
         {**OWN_VPC, "Egress": "nat"},
         {**OWN_VPC, "SubnetIds": ""},
         {"Egress": "existing"},
+        {"RedisDurability": "sync", "RedisNodeType": "cache.m7g.large"},
+        {"RedisDurability": "sync", "RedisVersion": "9.0"},
     ],
 )
 def test_parameters_that_can_not_work_are_refused(
@@ -146,10 +148,13 @@ def test_functions_and_workers_agree_on_the_redis_and_the_queues(
     case: str, stack: Callable[..., Stack]
 ) -> None:
     made = stack(case, Namespace="desk", Queues="fast,slow", Name="desk-1")
+    endpoint = "ConfigurationEndPoint" if case == "sync" else "PrimaryEndPoint"
+    assert made.outputs["RedisEndpoint"] == f"RedisGroup.{endpoint}.Address"
     expected = {
         "COATCHECK_NAMESPACE": "desk",
         "COATCHECK_QUEUES": "fast,slow",
-        "REDIS_URL": "rediss://RedisGroup.PrimaryEndPoint.Address:RedisGroup.PrimaryEndPoint.Port/0",
+        "REDIS_URL": f"rediss://RedisGroup.{endpoint}.Address:6379/0",
+        "REDIS_CLUSTER": "1" if case == "sync" else "0",
         "REDIS_IAM_USER": "desk-1",
         "REDIS_IAM_CACHE": "desk-1",
     }
