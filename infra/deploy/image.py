@@ -97,14 +97,15 @@ class Image:
         """The digest of the image if the ECR repository has it; of the youngest, if it was built again."""
         pages = self.target.client("ecr").get_paginator("describe_images").paginate(repositoryName=repository)
         inputs = self._fingerprint()
-        images = [
-            image
+        # A tag ends with the time of its push, to the second, so the greatest is the youngest.
+        tagged = {
+            tag: str(image["imageDigest"])
             for page in pages
             for image in page["imageDetails"]
-            if any(tag.startswith(inputs) for tag in image.get("imageTags", ()))
-        ]
-        youngest = max(images, key=lambda image: image["imagePushedAt"], default=None)
-        return youngest and str(youngest["imageDigest"])
+            for tag in image.get("imageTags", ())
+            if tag.startswith(inputs)
+        }
+        return tagged[max(tagged)] if tagged else None
 
     def publish(self, repository: str, tell: Callable[[str], None]) -> str:
         """Build the image and push it to the repository. Returns its digest.
