@@ -10,9 +10,12 @@ import pytest
 from coatcheck.errors import problem_classes
 from coatcheck.settings import SETTINGS, Setting
 from infra.cli import build_parser
+from infra.deploy.parameters import parse
+from infra.template import load_extra
 from tests.support.processes import ROOT
 
 README = (ROOT / "README.md").read_text()
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 OUTSIDE = {"MAX_TIME_TO_WAIT"}
 """Settings of the example tasks, which are no settings of Coatcheck's."""
 
@@ -74,6 +77,41 @@ def test_every_option_that_follows_a_command_in_a_document_exists() -> None:
     for command, rest in re.findall(r"coatcheck ([a-z]+)((?: [^\n`|]*)?)", documents()):
         if command in commands():
             assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= options(commands()[command]), command
+
+
+def test_the_table_of_parameters_is_the_templates() -> None:
+    rows = []
+    for name, spec in load_extra()["Parameters"].items():
+        default = f"`{spec['Default']}`" if str(spec["Default"]) else ""
+        rows.append(f"| `{name}` | {default} | {spec['Description']} |")
+    assert [line for line in DEPLOY.splitlines() if re.match(r"\| `[A-Z][A-Za-z]+` \|", line)] == rows
+
+
+def test_every_parameter_that_a_document_sets_is_allowed() -> None:
+    given = re.findall(r"(?:--parameter |`)([A-Z][a-z]+[A-Z]?[A-Za-z]*=[^\s`]+)", documents())
+    assert len(given) > 10
+    for text in given:
+        if "..." in text or "HOST" in text:  # only its name is meant
+            assert text.partition("=")[0] in load_extra()["Parameters"]
+        else:
+            parse([text], load_extra()["Parameters"])
+
+
+def test_what_it_costs_is_reckoned_right() -> None:
+    total = 0.0
+    for arithmetic, amount in re.findall(
+        r"\| (?:`([^`]+)` )?\| (?:\*\*)?([0-9.]+)(?:\*\*)? \|$", DEPLOY, re.MULTILINE
+    ):
+        if arithmetic:
+            assert re.fullmatch(r"[0-9. x+/()]+", arithmetic)
+            assert float(amount) == pytest.approx(eval(arithmetic.replace("x", "*")), abs=0.005)
+            total += float(amount)
+        else:
+            assert float(amount) == pytest.approx(total, abs=0.001)
+            total = 0.0
+    assert total == 0.0, "every table has its sum"
+    for arithmetic, amount in re.findall(r"`([0-9][0-9. x+/()]+)` = ([0-9]+\.[0-9]+)", DEPLOY):
+        assert float(amount) == pytest.approx(eval(arithmetic.replace("x", "*")), abs=0.005)
 
 
 @pytest.mark.parametrize("problem", problem_classes(), ids=lambda problem: problem.slug)
