@@ -105,7 +105,7 @@ class Artefacts:
     def url(self, key: str) -> str:
         """An object's address, as CloudFormation takes it for a template."""
         endpoint = self._client.meta.endpoint_url
-        if self._target.kind == "localstack":
+        if not endpoint.startswith("https://s3."):  # not AWS
             return f"{endpoint}/{self.bucket}/{key}"
         return f"https://{self.bucket}.{endpoint.removeprefix('https://')}/{key}"
 

@@ -57,6 +57,9 @@ def run(arguments: Namespace) -> int:
     except DeployError as error:
         console.tell(f"coatcheck: {error}")
         return error.status
+    except BrokenPipeError:  # whoever read the output has seen enough, as with "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _deploy(call: Call) -> int:

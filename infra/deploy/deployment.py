@@ -100,7 +100,7 @@ class Deployment:
             previous = state.parameters if state else {}
             return values.get(name, previous.get(name, str(self.declared[name].get("Default", ""))))
 
-        if DIGEST in values or DIGEST not in self.declared or value("RedisUrl"):
+        if self.stack.target.kind == "localstack" or DIGEST in values or value("RedisUrl"):
             return None
         return Image(self.stack.target, self.root, value("WorkerArchitecture"), self.docker)
 
@@ -145,11 +145,20 @@ class Deployment:
             changes.discard(self.stack, change_set.id, shell=state is None)
             raise
         if state:
-            self.stack.protect(guard.protected(self.stack.resources(), self.allowed))
-        self._execute(change_set)
-        self.stack.protect(guard.protected(self.stack.resources()))
+            self._protect(but=self.allowed)
+        try:
+            self._execute(change_set)
+        except FailedError:
+            if state:
+                self._protect()
+            raise
+        self._protect()
         self.done += change_set.changes
         return self.stack.existing()
+
+    def _protect(self, but: Collection[str] = ()) -> None:
+        """Have CloudFormation itself refuse to lose what holds data."""
+        self.stack.protect(guard.protected(self.stack.resources(), but))
 
     def _execute(self, change_set: ChangeSet) -> None:
         """Carry a change set out. Raises FailedError."""

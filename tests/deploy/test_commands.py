@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -256,6 +257,17 @@ def test_the_command_finds_a_stack(
     assert capsys.readouterr().out.startswith("desk: CREATE_COMPLETE since ")
     assert main(["destroy", *HERE, "--yes"]) == 0
     assert capsys.readouterr().out == "nothing remains\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault(
+    aws: boto3.Session, deployment: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment().run()
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        assert main(["outputs", *HERE]) == 0
 
 
 @pytest.mark.parametrize("command", ["deploy", "destroy"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -21,6 +22,22 @@ QUOTA = "You have reached the quota of nodes"
 FAILED = ("RedisGroup", answers.REDIS, "CREATE_FAILED", QUOTA)
 CANCELLED = ("Topic", "AWS::SNS::Topic", "CREATE_FAILED", "Resource creation cancelled")
 ROLLING = ("desk", answers.STACK, "ROLLBACK_IN_PROGRESS", "The following resource(s) failed: [RedisGroup]")
+
+
+LOG_PROTECTED = json.dumps(
+    {
+        "Statement": [
+            {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"},
+            {
+                "Effect": "Deny",
+                "Action": ["Update:Replace", "Update:Delete"],
+                "Principal": "*",
+                "Resource": ["LogicalResourceId/Log"],
+            },
+        ]
+    }
+)
+"""A stack policy."""
 
 
 @pytest.fixture
@@ -103,6 +120,12 @@ def test_a_failed_update_is_told_with_what_it_means(
     cloudformation.add_response("set_stack_policy", {})
     failed = ("Topic", "AWS::SNS::Topic", "UPDATE_FAILED", "No")
     ends(cloudformation, failed, ("desk", answers.STACK, status, ""))
+    cloudformation.add_response(
+        "list_stack_resources", answers.resources(("Log", "AWS::Logs::LogGroup", "l"))
+    )
+    cloudformation.add_response(
+        "set_stack_policy", {}, {"StackName": "desk", "StackPolicyBody": LOG_PROTECTED}
+    )
     with pytest.raises(FailedError) as caught:
         deployment(given={"RedisUrl": "redis://own", "Name": "desk"}).run()
     assert str(caught.value).splitlines() == ["Topic (AWS::SNS::Topic) failed: No", consequence]

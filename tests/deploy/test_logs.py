@@ -18,11 +18,16 @@ from tests.deploy import answers
 
 GROUP = "AWS::Logs::LogGroup"
 GROUPS = {"/coatcheck/desk/api": "api", "/coatcheck/desk/worker": "worker"}
-NOW = int(time.time() * 1000)
 
 
 @pytest.fixture
-def write(stack: Stack) -> Callable[..., None]:
+def now() -> int:
+    """Milliseconds. Not a constant: that would be minutes old when a test of a long run looks at it."""
+    return int(time.time() * 1000)
+
+
+@pytest.fixture
+def write(stack: Stack, now: int) -> Callable[..., None]:
     """Writes lines to a log: ``write("api", (seconds ago, text), ...)``."""
     client = stack.target.client("logs")
     streams = (f"stream-{number}" for number in itertools.count())
@@ -35,7 +40,7 @@ def write(stack: Stack) -> Callable[..., None]:
             made.add(group)
         place: dict[str, Any] = {"logGroupName": group, "logStreamName": next(streams)}
         client.create_log_stream(**place)
-        events = [{"timestamp": NOW - int(ago * 1000), "message": text} for ago, text in lines]
+        events = [{"timestamp": now - int(ago * 1000), "message": text} for ago, text in lines]
         client.put_log_events(**place, logEvents=events)
 
     return write
@@ -85,7 +90,9 @@ def test_following_shows_everything_once_even_what_comes_late(
     assert reader.read() == []
 
 
-def test_what_is_older_than_late_is_not_asked_for_again(stack: Stack, write: Callable[..., None]) -> None:
+def test_what_is_older_than_late_is_not_asked_for_again(
+    stack: Stack, write: Callable[..., None], now: int
+) -> None:
     write("api", (1, "young"))
     reader = Logs(stack, GROUPS, since=600)
     reader.read()
@@ -95,7 +102,7 @@ def test_what_is_older_than_late_is_not_asked_for_again(stack: Stack, write: Cal
         lambda params, **_: asked.append(params["startTime"]),
     )
     reader.read()
-    assert asked == [NOW - 1000 - LATE] * 2
+    assert asked == [now - 1000 - LATE] * 2
 
 
 def test_a_line_shows_time_source_and_text_without_control_characters(
