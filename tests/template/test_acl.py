@@ -154,11 +154,13 @@ def test_the_job_of_a_worker_that_dies_runs_again(
     start_pool: StartPool, submit: Submit, adapter: QueueAdapter, tmp_path: Path
 ) -> None:
     start_pool()
-    job = submit("odd.wait_for", {"path": str(tmp_path / "go"), "journal": str(tmp_path / "journal")})
+    journal = tmp_path / "journal"
+    job = submit("odd.wait_for", {"path": str(tmp_path / "go"), "journal": str(journal)})
+    eventually(journal.exists, what="the task runs")
     (worker,) = eventually(lambda: [w for w in adapter.queues(["default"])[0].workers if w.job == job.id])
     assert worker.pid is not None
     os.kill(worker.pid, 9)
-    eventually(lambda: len((tmp_path / "journal").read_text().splitlines()) == 2)
+    eventually(lambda: len(journal.read_text().splitlines()) == 2)
     (tmp_path / "go").touch()
     assert reached(adapter, job, JobStatus.FINISHED).result == "seen"
 
