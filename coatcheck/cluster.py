@@ -17,6 +17,8 @@ from redis.connection import Connection
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError, MovedError
 
+from coatcheck.connection import as_text
+
 
 def slot_of(prefix: str) -> int:
     """The slot of all keys that start with the prefix, a hash tag in braces."""
@@ -32,7 +34,7 @@ def owner_of(client: redis.Redis, slot: int) -> tuple[str, int]:
     ranges = client.execute_command("CLUSTER SLOTS", NEVER_DECODE=b"")  # type: ignore[no-untyped-call]
     for low, high, (host, port, *_), *_replicas in ranges:
         if low <= slot <= high and host:
-            return (host.decode() if isinstance(host, bytes) else str(host)), int(port)
+            return as_text(host), int(port)
     raise ConnectionError(f"no node of the cluster owns slot {slot}")
 
 

@@ -94,7 +94,7 @@ def _from_index(client: redis.Redis, keys: Keys, cursor: str | None) -> Iterator
 
 
 def _of_status(client: redis.Redis, keys: Keys, status: JobStatus, queue: str | None) -> set[str]:
-    queues = [queue] if queue is not None else _queue_names(client, keys)
+    queues = [queue] if queue is not None else queue_names(client, keys)
     pipeline = client.pipeline(transaction=False)
     for name in queues:
         if status is JobStatus.QUEUED:
@@ -107,7 +107,8 @@ def _of_status(client: redis.Redis, keys: Keys, status: JobStatus, queue: str | 
     return {job_id for member in members if is_job_id(job_id := as_text(member).partition(":")[0])}
 
 
-def _queue_names(client: redis.Redis, keys: Keys) -> list[str]:
+def queue_names(client: redis.Redis, keys: Keys) -> list[str]:
+    """The names of all queues that ever had a job."""
     start = len(keys.queue(""))
     return sorted(as_text(member)[start:] for member in client.smembers(keys.queues))
 

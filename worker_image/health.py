@@ -10,9 +10,10 @@ import socket
 import sys
 
 from coatcheck.adapter import QueueAdapter
-from coatcheck.connection import as_text, connect
+from coatcheck.connection import connect
 from coatcheck.errors import CoatcheckError
 from coatcheck.keys import Keys
+from coatcheck.listing import queue_names
 from coatcheck.settings import load
 
 
@@ -23,8 +24,7 @@ def alive() -> bool:
     with connect(settings) as client:
         adapter = QueueAdapter(client, settings)
         adapter.ping()
-        known = {as_text(key) for key in client.smembers(keys.queues)}
-        names = {key.removeprefix(keys.queue("")) for key in known} | set(settings.queues)
+        names = {*queue_names(client, keys), *settings.queues}
         host = socket.gethostname()
         return any(
             worker.hostname == host for queue in adapter.queues(sorted(names)) for worker in queue.workers

@@ -24,7 +24,6 @@ from types import FrameType
 from typing import Any
 
 from redis import Redis, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, Worker
 from rq.defaults import RQ_KEY_PREFIX
 from rq.serializers import JSONSerializer
@@ -408,7 +407,7 @@ def main() -> int:
     log.info("worker %s serves queue %s", worker.name, queue)
     try:
         worker.work(logging_level="WARNING")
-    except (RedisError, RedisTimeoutError) as error:
+    except RedisError as error:
         log.error("worker %s: Redis can't be used (%s)", worker.name, type(error).__name__)
         return 1
     return 0
