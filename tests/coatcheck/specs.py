@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from enum import Enum, IntEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from coatcheck.catalog import TaskSpec
+
+
+class Comfort(Enum):
+    SIMPLE = "simple"
+    GRAND = "grand"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
 
 
 def model_of(**types: Any) -> type[BaseModel]:

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from enum import Enum, IntEnum
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
 
 from coatcheck.schema import coerce_form, field_errors
-from tests.coatcheck.specs import spec
-
-
-class Comfort(Enum):
-    SIMPLE = "simple"
-    GRAND = "grand"
-
-
-class Level(IntEnum):
-    LOW = 1
-    HIGH = 2
+from tests.coatcheck.specs import Comfort, Level, spec
 
 
 class Stop(BaseModel):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import Enum, IntEnum
 from typing import Annotated, Any, Literal, Union
 from uuid import UUID
 
@@ -17,17 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import FieldError, InvalidArgumentsError
 from coatcheck.schema import field_errors, validate
-from tests.coatcheck.specs import model_of, spec, spec_of
-
-
-class Comfort(Enum):
-    SIMPLE = "simple"
-    GRAND = "grand"
-
-
-class Level(IntEnum):
-    LOW = 1
-    HIGH = 2
+from tests.coatcheck.specs import Comfort, Level, model_of, spec, spec_of
 
 
 class Stop(BaseModel):
