@@ -39,7 +39,7 @@ class QueueAdapter:
         self._redis = client
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        self._scripts = Scripts(client, settings.prefix)
+        self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
 
     def submit(
         self,
@@ -67,7 +67,8 @@ class QueueAdapter:
             args += _submission_args(submission, created_at, self._settings.failure_ttl)
         digest = hashlib.sha256((idempotency_key or "").encode()).hexdigest()
         with reaching_redis():
-            answer = self._scripts.run("submit", [self._keys.index, self._keys.idempotency(digest)], *args)
+            keys = [self._keys.index, self._keys.idempotency(digest)]
+            answer = self._scripts.run("submit", keys, *args, durable=True)
         if answer[0] == b"mismatch":
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for a request with another task, other arguments or options."

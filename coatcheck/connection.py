@@ -54,6 +54,8 @@ def connect(settings: Settings, *, socket_timeout: float = SOCKET_TIMEOUT) -> re
     """
     options: dict[str, Any] = {
         "socket_timeout": socket_timeout,
+        # A failover leaves connections to the old primary open: another one goes to the new.
+        "retry_on_error": [ReadOnlyError],
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), RETRIES),
         "health_check_interval": 0,
         # RESP2 without client names needs no handshake: the first command is the first round trip.

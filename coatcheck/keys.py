@@ -63,6 +63,11 @@ class Keys:
         """Sorted set of ``job:execution``, by the second at which the worker counts as lost."""
         return f"{self.prefix}:leases"
 
+    @property
+    def swept(self) -> str:
+        """The second at which somebody last looked for ended leases, by Redis' clock."""
+        return f"{self.prefix}:swept"
+
     def log(self, job_id: str) -> str:
         """Stream of what a job's task printed."""
         return f"{self.prefix}:log:{job_id}"

@@ -35,6 +35,7 @@ class Settings:
     stack: str
     gateway_path: str
     redis_cluster: bool
+    redis_wait_replicas: int
     aws_region: str
     redis_iam_user: str
     redis_iam_cache: str
@@ -56,6 +57,7 @@ class Settings:
     worker_stop_timeout: int
     worker_jobs_per_process: int
     worker_memory_limit: int
+    worker_spool_limit: int
     worker_unknown_task_wait: int
     log_format: str
 
@@ -159,6 +161,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Path of a gateway that tells APIs apart by path, not by host: LocalStack's is /_aws/execute-api.",
     ),
     Setting("redis_cluster", "REDIS_CLUSTER", _switch, False, "1 when Redis runs in cluster mode."),
+    Setting(
+        "redis_wait_replicas",
+        "REDIS_WAIT_REPLICAS",
+        _integer(0, 5),
+        0,
+        "Replicas that must have a job before its submission is answered with 202.",
+    ),
     Setting("aws_region", "AWS_REGION", str, "", "Region of AWS; Lambda and ECS set it."),
     Setting(
         "redis_iam_user",
@@ -269,6 +278,13 @@ SETTINGS: tuple[Setting, ...] = (
         _integer(0, 1_000_000),
         0,
         "MiB of memory after which a work-horse process is replaced between two jobs; 0: none.",
+    ),
+    Setting(
+        "worker_spool_limit",
+        "WORKER_SPOOL_LIMIT",
+        _integer(0, 10_000),
+        64,
+        "MiB below /tmp for ends of jobs that a worker can't record while Redis is away.",
     ),
     Setting(
         "worker_unknown_task_wait",

@@ -38,6 +38,7 @@ class Janitor:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix)
         self._queues = tuple(queues)
+        self._lease = settings.worker_lease
         self._trimmed = 0.0
         self._cursor = 0
 
@@ -59,11 +60,12 @@ class Janitor:
     def _sweep(self) -> list[tuple[str, str]]:
         answer = self._scripts.run(
             "sweep",
-            [self._keys.leases],
+            [self._keys.leases, self._keys.swept],
             MAX_LOST,
             *(encode_traceback(f"{error.type}: {error.message}") for error in (LOST, POISONOUS)),
             *(encode_error(error) for error in (LOST, POISONOUS)),
             BATCH,
+            self._lease,
         )
         words = [as_text(word) for word in answer]
         return list(zip(words[::2], words[1::2], strict=True))

@@ -19,11 +19,14 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from coatcheck.catalog import Catalog
 from coatcheck.connection import connect
 from coatcheck.errors import CatalogError, SettingsError
+from coatcheck.keys import Keys
+from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
 from worker_image import protection
 from worker_image.janitor import Janitor
 from worker_image.lifeline import BUSY, EX_CONFIG, VARIABLE, follow_parent
 from worker_image.logs import configure
+from worker_image.spool import Spool
 
 TICK = 1.0
 """Seconds between two rounds of the janitor."""
@@ -63,7 +66,10 @@ class Pool:
         self._settings = settings
         count = max(settings.worker_processes or os.cpu_count() or 1, len(queues))
         self._slots = [Slot(queues[index % len(queues)]) for index in range(count)]
-        self._janitor = Janitor(connect(settings), settings, queues)
+        client = connect(settings)
+        self._janitor = Janitor(client, settings, queues)
+        self._spool = Spool(settings)
+        self._scripts = Scripts(client, settings.prefix)
         self._signals = 0
         agent = os.environ.get(protection.VARIABLE)
         self._protection = protection.TaskProtection(agent, self._busy) if agent else None
@@ -172,6 +178,7 @@ class Pool:
 
     def _clean_up(self) -> None:
         try:
+            self._deliver_kept()
             for job_id, outcome in self._janitor.tick():
                 log.warning("job %s: its worker was lost; now %s", job_id, outcome)
             if self._redis_away:
@@ -181,6 +188,15 @@ class Pool:
             if not self._redis_away:
                 log.warning("Redis can't be used (%s); waiting for it", type(error).__name__)
             self._redis_away = True
+
+    def _deliver_kept(self) -> None:
+        """Record the ends that workers kept in files before they died."""
+        keys, settings = Keys(self._settings.prefix), self._settings
+        for ending in self._spool.orphans():
+            status = ending.deliver(
+                self._scripts, keys, settings.worker_lease, settings.worker_unknown_task_wait
+            )
+            log.info("job %s: its end was kept in a file; now %s", ending.job_id, status)
 
     def _stop(self) -> None:
         """Stop all workers; a second signal tells them to end at once."""

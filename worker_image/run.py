@@ -82,6 +82,13 @@ class Run:
             self._output, self._cut_told = "", self._cut
         return self.piece
 
+    def remaining(self) -> tuple[Piece, ...]:
+        """All of the log that is not confirmed, at the end of the run."""
+        pieces = [self.piece] if self.piece.open else []
+        if self._output or self._cut != self._cut_told:
+            pieces.append(Piece(self.piece.number + 1, self._output, self._cut))
+        return tuple(pieces)
+
     def sent(self) -> None:
         """The progress and the piece were confirmed."""
         self.progress = ""
@@ -117,6 +124,11 @@ class Outcome:
         """The worker has no such task: another one may, after a deployment for example."""
         message = f"no worker that knows {task} has taken it yet"
         return cls("unknown", error=JobError("UnknownTask", message), by_task=True, note=f": {message}")
+
+    @classmethod
+    def given_away(cls) -> Outcome:
+        """The lease is gone: nothing that this run does counts any more."""
+        return cls("lost", note=": it was given to another worker")
 
     @classmethod
     def stopped(cls) -> Outcome:

@@ -24,22 +24,25 @@ from types import FrameType
 from typing import Any
 
 from redis import Redis, RedisError
+from redis.exceptions import OutOfMemoryError
 from rq import Queue, Worker
 from rq.defaults import RQ_KEY_PREFIX
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from coatcheck.codec import MalformedJobError, dumps, encode_error, encode_result, encode_traceback
+from coatcheck.codec import MalformedJobError
 from coatcheck.connection import as_text, connect
 from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.job import JobError, utcnow
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
+from worker_image.ending import Ending, renew
 from worker_image.horse_process import HorseDiedError, HorseProcess
 from worker_image.lifeline import BUSY, EX_CONFIG, IDLE, follow_parent
 from worker_image.logs import configure
-from worker_image.run import Outcome, Run
+from worker_image.run import Outcome, Piece, Run
+from worker_image.spool import Spool
 
 DEQUEUE_SECONDS = 1
 """How long one blocking take waits, and so how soon an idle worker stops."""
@@ -51,12 +54,12 @@ POLL_SECONDS = 0.25
 """How often a running job's output and progress go to Redis."""
 TIMEOUT_GRACE = 5.0
 """Seconds after a job's time-out in which the task may end by itself, before its process is killed."""
-UNKNOWN_TASK_SECONDS = 2
-"""How long a job waits before it is offered again, when a worker has no such task."""
-RECONNECT_SECONDS = (0.2, 5.0)
-"""First and longest pause between two tries to reach Redis."""
+RECONNECT_SECONDS = 0.2
+"""First pause between two tries to reach Redis; each further one is twice as long."""
+LONGEST_PAUSE = 5.0
+"""Longest pause, in seconds."""
 DELIVERY_SECONDS = 600
-"""How long a result waits for Redis to come back."""
+"""How long a worker tries to record an end, before it leaves that to the pool and takes the next job."""
 
 log = logging.getLogger("coatcheck.worker")
 
@@ -74,7 +77,8 @@ class CoatcheckWorker(Worker):
         self._keys = Keys(settings.prefix)
         # Short time-outs here: the connection for blocking takes waits too long for a heartbeat.
         self._redis = connect(settings)
-        self._scripts = Scripts(self._redis, settings.prefix)
+        self._scripts = Scripts(self._redis, settings.prefix, settings.redis_wait_replicas)
+        self._spool = Spool(settings)
         self._horse: HorseProcess | None = None
         self._current: str | None = None
         self._stop_at: float | None = None
@@ -96,6 +100,19 @@ class CoatcheckWorker(Worker):
         fields: dict[str, Any] = super().serialize()
         return fields | {"catalog": self.catalog_version}
 
+    def bootstrap(self, *_log_formats: Any) -> None:
+        """Sign on; wait for a Redis that is away."""
+        self.birth_date = utcnow()
+        pause = RECONNECT_SECONDS
+        while not self._stop_requested:
+            try:
+                self._beat()
+                self.subscribe()  # type: ignore[no-untyped-call]
+                return
+            except RedisError as error:
+                self._away(error, pause)
+                pause = self._longer(pause)
+
     def run_maintenance_tasks(self) -> None:
         """Nothing: the pool's janitor does it, by lease. RQ's would run callbacks named in Redis."""
 
@@ -108,26 +125,38 @@ class CoatcheckWorker(Worker):
         """
         queue = self.queues[0]
         source, target = self._keys.queue(queue.name), self._keys.intermediate(queue.name)
-        pause = RECONNECT_SECONDS[0]
+        pause = RECONNECT_SECONDS
         while not self._stop_requested:
             try:
                 if time.monotonic() - self._beaten >= BEAT_SECONDS:
                     self._beat()
-                if timeout is None:
-                    taken = self.connection.lmove(source, target, "LEFT", "RIGHT")
-                else:
-                    taken = self.connection.blmove(source, target, DEQUEUE_SECONDS, "LEFT", "RIGHT")
-                pause = RECONNECT_SECONDS[0]
+                taken = self._take(source, target, 0 if timeout is None else DEQUEUE_SECONDS)
+                pause = RECONNECT_SECONDS
             except RedisError as error:
-                log.warning("Redis can't be used (%s); trying again in %.1f s", type(error).__name__, pause)
-                self._sleep(pause)
-                pause = min(2 * pause, RECONNECT_SECONDS[1])
+                self._away(error, pause)
+                pause = self._longer(pause)
                 continue
             if taken is not None:
                 return as_text(taken), queue
             if timeout is None:
                 break
         return None
+
+    def _away(self, error: RedisError, pause: float) -> None:
+        log.warning("Redis can't be used (%s); trying again in %.1f s", type(error).__name__, pause)
+        self._sleep(pause)
+
+    def _take(self, source: str, target: str, seconds: int) -> Any:
+        """The id of the next job, or None when none comes within that time."""
+        try:
+            if seconds:
+                return self.connection.blmove(source, target, seconds, "LEFT", "RIGHT")
+            return self.connection.lmove(source, target, "LEFT", "RIGHT")
+        except OutOfMemoryError:
+            taken = self._scripts.run("take", [source, target])
+            if taken is None:
+                self._sleep(seconds)
+            return taken
 
     def check_for_suspension(self, burst: bool) -> None:
         """Wait while ``rq suspend`` is on. A Redis that is away is dealt with when a job is taken."""
@@ -229,6 +258,8 @@ class CoatcheckWorker(Worker):
                 run.attempt,
                 extra=run.log_fields(worker=self.name),
             )
+            if run.at_most_once and (ended := self._confirmed(run)):
+                return ended
             horse.start_job(run.task, run.arguments, run.timeout)
             outcome = self._watch(run, horse)
         except MalformedJobError as error:
@@ -242,6 +273,25 @@ class CoatcheckWorker(Worker):
         if not outcome.by_task or self._worn(horse):
             self._drop_horse()
         return outcome
+
+    def _confirmed(self, run: Run) -> Outcome | None:
+        """Wait until replicas know that the job has begun: after a failover it must not begin again.
+
+        Returns the end of a run that must not start any more.
+        """
+        pause = RECONNECT_SECONDS
+        while True:
+            try:
+                answer = self._send(run, "", Piece(), durable=True)
+            except RedisError as error:
+                if self._stop_requested:
+                    return Outcome("interrupted", note=": the worker stops")
+                self._away(error, pause)
+                pause = self._longer(pause)
+                continue
+            if answer == "ok":
+                return None
+            return Outcome.stopped() if answer == "stop" else Outcome.given_away()
 
     def _worn(self, horse: HorseProcess) -> bool:
         limit = self._settings.worker_memory_limit * 1024 * 1024
@@ -273,7 +323,7 @@ class CoatcheckWorker(Worker):
                 answer = self._renew(run)
                 renewed = now
                 if answer == "lost":
-                    return Outcome("lost", note=": it was given to another worker")
+                    return Outcome.given_away()
                 if answer == "stop":
                     return Outcome.stopped()
             if self._kill_asked:
@@ -306,55 +356,56 @@ class CoatcheckWorker(Worker):
 
     def _renew(self, run: Run) -> str:
         """Renew the lease, and hand on output and progress; while Redis is away they are kept."""
-        keys = [self._keys.job(run.job_id), self._keys.leases, self._keys.log(run.job_id)]
-        lease = self._settings.worker_lease
         try:
-            piece = run.next_piece()
-            cut = "1" if piece.cut else ""
-            log_args = (piece.text, cut, piece.number)
-            answer = self._scripts.run(
-                "renew", keys, run.job_id, run.execution, lease, run.progress, *log_args
-            )
-            run.sent()
+            try:
+                answer = self._send(run, run.progress, run.next_piece())
+                run.sent()
+            except OutOfMemoryError:
+                # Text has to wait for room; the lease must not.
+                answer = self._send(run, "", Piece())
             if time.monotonic() - self._beaten >= BEAT_SECONDS:
                 self._beat()
         except RedisError as error:
             log.warning("job %s: Redis can't be used (%s); it runs on", run.job_id, type(error).__name__)
             return "away"
-        return as_text(answer)
+        return answer
+
+    def _send(self, run: Run, progress: str, piece: Piece, *, durable: bool = False) -> str:
+        lease, ids = self._settings.worker_lease, (run.job_id, run.execution)
+        return renew(self._scripts, self._keys, *ids, lease, progress, piece, durable=durable)
 
     def _deliver(self, run: Run, outcome: Outcome) -> str:
-        """Record the end of a run. Waits for Redis as long as it must, within reason."""
+        """Record the end of a run, and wait for Redis as long as it must. Returns what became of the job."""
         if outcome.kind == "lost":
             return "lost"
-        error = outcome.error or JobError("", "")
-        keys = [self._keys.job(run.job_id), self._keys.leases, self._keys.results(run.job_id)]
-        unknown = outcome.kind == "unknown"
-        args = (
-            dumps([0, error.message]) if unknown else encode_result(outcome.result),
-            encode_traceback(error.traceback or f"{error.type}: {error.message}"),
-            encode_error(error),
-            UNKNOWN_TASK_SECONDS if unknown else run.retry_delay,
-            self._settings.worker_unknown_task_wait,
-        )
-        pause, give_up = RECONNECT_SECONDS[0], time.monotonic() + DELIVERY_SECONDS
+        ending, kept = Ending.of(run, outcome, self.name), None
+        settings, keys = self._settings, self._keys
+        pause, give_up = RECONNECT_SECONDS, 0.0
         while True:
             try:
-                while run.unsent and self._renew(run) == "ok":
-                    continue
-                answer = self._scripts.run(
-                    "finish", keys, run.job_id, run.execution, run.queue, self.name, outcome.kind, *args
+                answer = ending.deliver(
+                    self._scripts, keys, settings.worker_lease, settings.worker_unknown_task_wait
                 )
-                return as_text(answer)
+                if kept is not None:
+                    kept.drop()
+                return answer
             except RedisError as failure:
-                stopping = self._stop_at is not None and time.monotonic() >= self._stop_at
-                if stopping or time.monotonic() >= give_up:
-                    return f"not recorded ({type(failure).__name__}); its lease will end"
-                log.warning(
-                    "job %s: its end can't be recorded (%s); trying again", run.job_id, type(failure).__name__
-                )
+                name, now = type(failure).__name__, time.monotonic()
+                if not give_up:
+                    give_up = now + DELIVERY_SECONDS
+                    kept = self._spool.keep(ending)
+                if now >= give_up or (self._stop_at is not None and now >= self._stop_at):
+                    if kept is None:
+                        return f"not recorded ({name}); its lease will end"
+                    kept.leave()
+                    return f"not recorded yet ({name}): a pool on this host will do it"
+                log.warning("job %s: its end can't be recorded (%s); trying again", run.job_id, name)
                 self._sleep(pause)
-                pause = min(2 * pause, RECONNECT_SECONDS[1])
+                pause = self._longer(pause)
+
+    def _longer(self, pause: float) -> float:
+        """The next pause: short enough to be back, when Redis is, before a lease of then ends."""
+        return min(2 * pause, LONGEST_PAUSE, self._settings.worker_lease / 4)
 
     def _tell(self, word: bytes) -> None:
         if self._pool >= 0:
@@ -367,16 +418,13 @@ class CoatcheckWorker(Worker):
             time.sleep(0.1)
 
     def _beat(self) -> None:
-        """Show that this worker lives. Writes all its fields: the hash may have expired meanwhile."""
+        """Show that this worker lives."""
         self.last_heartbeat = utcnow()
         state = WorkerStatus.BUSY if self._current else WorkerStatus.IDLE
-        pipeline = self._redis.pipeline()
-        fields: dict[Any, Any] = self.serialize() | {"state": state.value}
-        pipeline.hset(self.key, mapping=fields)
-        pipeline.expire(self.key, self.worker_ttl + 60)
-        for key in (self._keys.workers, self._keys.workers_of(self.queues[0].name)):
-            pipeline.sadd(key, self.key)
-        pipeline.execute()
+        keys = [self.key, self._keys.workers, self._keys.workers_of(self.queues[0].name)]
+        fields = self.serialize() | {"state": state.value}
+        values = [value for pair in fields.items() for value in pair]
+        self._scripts.run("beat", keys, self.worker_ttl + 60, *values)
         self._beaten = time.monotonic()
 
 

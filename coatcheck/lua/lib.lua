@@ -32,6 +32,10 @@ local function default(value, fallback)
   return fallback
 end
 
+-- A full Redis (maxmemory, noeviction) refuses a script whose first write may need memory, and lets one go on
+-- that began with a removal (Redis: src/script.c, scriptVerifyOOM). For what must go on even then.
+local function even_when_full() redis.call('DEL', prefix .. ':none') end
+
 -- Put a job on its queue's end, or with `front` at its head.
 local function enqueue(id, queue, front)
   redis.call('HSET', key('job', id), 'status', 'queued', 'enqueued_at', iso())

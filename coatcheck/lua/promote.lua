@@ -3,6 +3,7 @@
 -- as forgotten, how many jobs at most. Returns how many were moved.
 local queue, patience, limit = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local moved = 0
+even_when_full()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now), 'LIMIT', 0, limit)) do
   redis.call('ZREM', KEYS[1], id)
   if redis.call('HGET', key('job', id), 'status') == 'scheduled' then

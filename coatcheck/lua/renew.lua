@@ -6,6 +6,8 @@
 local id, execution, lease = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local member = id .. ':' .. execution
 if not redis.call('ZSCORE', KEYS[2], member) then return 'lost' end
+-- A lease is renewed in a full Redis too; text has to wait for room.
+if ARGV[6] == '' then even_when_full() end
 
 redis.call('ZADD', KEYS[2], string.format('%.6f', now + lease), member)
 redis.call('HSET', KEYS[1], 'last_heartbeat', iso())

@@ -1,7 +1,20 @@
--- Deal with jobs whose worker shows no sign of life. KEYS: leases.
+-- Deal with jobs whose worker shows no sign of life. KEYS: leases, time of the last sweep.
 -- ARGV: prefix, how often a job may lose its worker, base64 of the record's text for a lost worker and
--- for a job that loses each one, the two errors as JSON, how many jobs at most.
+-- for a job that loses each one, the two errors as JSON, how many jobs at most, seconds of a lease.
 -- Returns a flat list of id, what became of it.
+even_when_full()
+
+-- When nobody could look for a while, Redis was away (or its clock was set), and no worker could renew its
+-- lease either: that is no sign of death. Each lease gets a whole term from now.
+local lease, last = tonumber(ARGV[8]), tonumber(default(redis.call('GET', KEYS[2]), '0'))
+if now < last or now - last > math.max(2, lease / 3) then
+  local range = now < last and '+inf' or string.format('(%.6f', now + lease)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', range)) do
+    redis.call('ZADD', KEYS[1], string.format('%.6f', now + lease), member)
+  end
+end
+redis.call('SET', KEYS[2], string.format('%.6f', now))
+
 local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now), 'LIMIT', 0, ARGV[7])
 local done = {}
 for _, member in ipairs(found) do
