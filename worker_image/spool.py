@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from coatcheck.settings import Settings
@@ -74,7 +74,7 @@ class Spool:
             log.warning("job %s: its end can't be kept in %s: %s", ending.job_id, self.folder, error)
             return None
 
-    def orphans(self) -> Iterator[Ending]:
+    def orphans(self) -> Generator[Ending]:
         """The ends whose workers are gone; each file is removed once the block that took it is left well."""
         for path in sorted(self.folder.glob(f"[!.]*{SUFFIX}")):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:

@@ -91,7 +91,9 @@ class CoatcheckWorker(Worker):
             connection=connection,
             serializer=JSONSerializer,
             worker_ttl=20,
+            prepare_for_work=False,  # it would ask Redis, which may be away
         )
+        self.hostname, self.pid = socket.gethostname(), os.getpid()
 
     # What RQ's loop calls
 
@@ -106,6 +108,7 @@ class CoatcheckWorker(Worker):
         pause = RECONNECT_SECONDS
         while not self._stop_requested:
             try:
+                self.ip_address = str(self.connection.client_info()["addr"])
                 self._beat()
                 self.subscribe()  # type: ignore[no-untyped-call]
                 return

@@ -14,6 +14,7 @@ DEFAULTS = {
     "stack": "coatcheck",
     "gateway_path": "",
     "redis_cluster": False,
+    "redis_wait_replicas": 0,
     "aws_region": "",
     "redis_iam_user": "",
     "redis_iam_cache": "",
@@ -35,6 +36,7 @@ DEFAULTS = {
     "worker_stop_timeout": 110,
     "worker_jobs_per_process": 1000,
     "worker_memory_limit": 0,
+    "worker_spool_limit": 64,
     "worker_unknown_task_wait": 600,
     "log_format": "text",
 }
@@ -46,6 +48,7 @@ VALID = [
     ("COATCHECK_GATEWAY_PATH", "/_aws/execute-api", "/_aws/execute-api"),
     ("REDIS_CLUSTER", "1", True),
     ("REDIS_CLUSTER", "0", False),
+    ("REDIS_WAIT_REPLICAS", "2", 2),
     ("AWS_REGION", "eu-central-1", "eu-central-1"),
     ("COATCHECK_NAMESPACE", "shop.staging_2", "shop.staging_2"),
     ("COATCHECK_QUEUES", "fast, slow ,,fast", ("fast", "slow")),
@@ -65,6 +68,7 @@ VALID = [
     ("WORKER_STOP_TIMEOUT", "0", 0),
     ("WORKER_JOBS_PER_PROCESS", "1", 1),
     ("WORKER_MEMORY_LIMIT", "512", 512),
+    ("WORKER_SPOOL_LIMIT", "0", 0),
     ("WORKER_UNKNOWN_TASK_WAIT", "0", 0),
     ("LOG_FORMAT", "json", "json"),
 ]
@@ -84,6 +88,7 @@ INVALID = [
     ("COATCHECK_GATEWAY_PATH", "/_aws/", "does not end with it"),
     ("COATCHECK_GATEWAY_PATH", "/a\n", "a path"),
     ("REDIS_CLUSTER", "yes", "0 or 1"),
+    ("REDIS_WAIT_REPLICAS", "6", "from 0 to 5"),
     ("REDIS_IAM_USER", "Worker", "lower-case letters"),
     ("REDIS_IAM_CACHE", "x" * 41, "up to 40"),
     ("COATCHECK_NAMESPACE", "a}b", "letters, digits"),
@@ -111,6 +116,7 @@ INVALID = [
     ("WORKER_STOP_TIMEOUT", "3601", "from 0 to 3600"),
     ("WORKER_JOBS_PER_PROCESS", "0", "a whole number"),
     ("WORKER_MEMORY_LIMIT", "-1", "a whole number"),
+    ("WORKER_SPOOL_LIMIT", "10001", "from 0 to 10000"),
     ("WORKER_UNKNOWN_TASK_WAIT", "86401", "from 0 to 86400"),
     ("LOG_FORMAT", "xml", "text or json"),
 ]

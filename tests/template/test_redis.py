@@ -113,7 +113,8 @@ def test_synchronous_writes_need_cluster_mode_with_all_keys_on_one_shard(
     assert (group["Durability"], group["ClusterMode"], group["EngineVersion"]) == ("sync", "enabled", "9.0")
     assert (group["NumNodeGroups"], group["ReplicasPerNodeGroup"]) == (1, replicas)
     assert made["RedisParameters"]["Properties"]["cluster-enabled"] == "yes"
-    assert made["APIHandler"]["Environment"]["Variables"]["REDIS_CLUSTER"] == "1"
+    variables = made["APIHandler"]["Environment"]["Variables"]
+    assert (variables["REDIS_CLUSTER"], variables["REDIS_WAIT_REPLICAS"]) == ("1", "0")
 
 
 def test_else_it_is_one_primary_with_replicas(stack: Callable[..., Stack]) -> None:
@@ -123,3 +124,13 @@ def test_else_it_is_one_primary_with_replicas(stack: Callable[..., Stack]) -> No
     assert not {"Durability", "NumNodeGroups", "ReplicasPerNodeGroup"} & group.keys()
     assert made["RedisParameters"]["Properties"]["cluster-enabled"] == "no"
     assert made["APIHandler"]["Environment"]["Variables"]["REDIS_CLUSTER"] == "0"
+
+
+@pytest.mark.parametrize(("parameters", "replicas"), [({}, "1"), ({"RedisWaitReplicas": 0}, "0")])
+def test_a_job_is_on_a_replica_before_it_is_accepted_and_before_it_runs(
+    parameters: dict[str, int], replicas: str, stack: Callable[..., Stack]
+) -> None:
+    made = stack("aws", **parameters)
+    [container] = made["WorkerTask"]["ContainerDefinitions"]
+    assert {"Name": "REDIS_WAIT_REPLICAS", "Value": replicas} in container["Environment"]
+    assert made["APIHandler"]["Environment"]["Variables"]["REDIS_WAIT_REPLICAS"] == replicas
