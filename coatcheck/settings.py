@@ -268,8 +268,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "worker_jobs_per_process",
         "WORKER_JOBS_PER_PROCESS",
-        _integer(1, 1_000_000),
-        1000,
+        _integer(1, 1_000_000_000),
+        100_000,
         "Jobs that one work-horse process runs before it is replaced.",
     ),
     Setting(

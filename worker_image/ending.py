@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
-
-from redis.exceptions import OutOfMemoryError
 
 from coatcheck.codec import dumps, encode_error, encode_result, encode_traceback
 from coatcheck.connection import as_text
 from coatcheck.job import JobError
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
+from coatcheck.settings import Settings
 from worker_image.run import Outcome, Piece, Run
 
 UNKNOWN_TASK_SECONDS = 2
@@ -23,6 +22,18 @@ LOST_RESULT = JobError(
     "the task ran to its end while Redis was away, but its result was too large to be kept meanwhile,"
     " and the task may run only once",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a job: its new status, or ``lost`` (it was given to another worker, and nothing written).
+
+    ``next_id`` and ``next_fields`` are the job that was begun in the same step; '' when there is none.
+    """
+
+    status: str
+    next_id: str = ""
+    next_fields: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Ending:
     worker: str
     kind: str
     result: str | None
-    error: JobError
+    error: JobError | None
     retry_delay: int
     at_most_once: bool
     progress: str
@@ -55,7 +66,7 @@ class Ending:
             worker=worker,
             kind=outcome.kind,
             result=outcome.result,
-            error=outcome.error or JobError("", ""),
+            error=outcome.error,
             retry_delay=run.retry_delay,
             at_most_once=run.at_most_once,
             progress=run.progress,
@@ -78,44 +89,45 @@ class Ending:
         return cls(
             **fields
             | {
-                "error": JobError(**fields["error"]),
+                "error": fields["error"] and JobError(**fields["error"]),
                 "pieces": tuple(Piece(**piece) for piece in fields["pieces"]),
             }
         )
 
-    def deliver(self, scripts: Scripts, keys: Keys, lease: int, unknown_task_wait: int) -> str:
-        """Write it. Returns the job's new status, or ``lost``: the job was given to another worker.
+    def deliver(self, scripts: Scripts, keys: Keys, settings: Settings, next_execution: str = "") -> Ended:
+        """Write it. With ``next_execution`` begin the next job of the queue in the same step, if one waits.
 
-        Takes the seconds of a lease, and those that a job waits for a worker that has its task.
-
-        Raises RedisError: it may or may not be written; deliver it again.
+        Raises RedisError: it may or may not be written; deliver it again, with the same arguments.
         """
-        try:
-            self._send_log(scripts, keys, lease, self.pieces)
-        except OutOfMemoryError:
-            # A full Redis takes ends of jobs, which make room, but no text.
-            last = self.pieces[-1].number if self.pieces else 0
-            self._send_log(scripts, keys, lease, [Piece(last, "", cut=True)])
-        unknown = self.kind == "unknown"
-        answer = scripts.run(
+        unknown = self.error.message if self.kind == "unknown" and self.error else None
+        status, *begun = scripts.run(
             "finish",
-            [keys.job(self.job_id), keys.leases, keys.results(self.job_id)],
+            [keys.job(self.job_id), keys.leases, keys.results(self.job_id), keys.queue(self.queue)],
             self.job_id,
             self.execution,
             self.queue,
             self.worker,
             self.kind,
-            dumps([0, self.error.message]) if unknown else encode_result(self.result),
-            encode_traceback(self.error.traceback or f"{self.error.type}: {self.error.message}"),
-            encode_error(self.error),
-            UNKNOWN_TASK_SECONDS if unknown else self.retry_delay,
-            unknown_task_wait,
+            encode_result(self.result) if unknown is None else dumps([0, unknown]),
+            *self._error_args(),
+            self.retry_delay if unknown is None else UNKNOWN_TASK_SECONDS,
+            settings.worker_unknown_task_wait,
+            self.progress,
+            next_execution,
+            settings.worker_lease,
+            *(part for piece in self.pieces for part in (piece.number, piece.text, "1" if piece.cut else "")),
         )
-        return as_text(answer)
+        if not begun:
+            return Ended(as_text(status))
+        fields = dict(zip(begun[1::2], begun[2::2], strict=True))
+        return Ended(as_text(status), as_text(begun[0]), fields)
 
-    def _send_log(self, scripts: Scripts, keys: Keys, lease: int, pieces: Sequence[Piece]) -> None:
-        for piece in pieces or ([Piece()] if self.progress else []):
-            renew(scripts, keys, self.job_id, self.execution, lease, self.progress, piece)
+    def _error_args(self) -> tuple[str, str]:
+        """The traceback and the error as they are kept, nothing for a job without."""
+        if self.error is None:
+            return "", ""
+        text = self.error.traceback or f"{self.error.type}: {self.error.message}"
+        return encode_traceback(text), encode_error(self.error)
 
 
 def renew(
@@ -136,7 +148,7 @@ def renew(
     """
     answer: Any = scripts.run(
         "renew",
-        [keys.job(job_id), keys.leases, keys.log(job_id)],
+        [keys.job(job_id), keys.leases],
         job_id,
         execution,
         lease,

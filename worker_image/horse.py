@@ -2,8 +2,8 @@
 
 It has no connection to Redis. Jobs come and reports go over a socket, a JSON document on a line each;
 what a task prints goes to standard output and error, which the worker reads from a pipe. When the
-worker dies the socket ends, and the horse ends itself and whatever its task started: no job runs on
-without a worker that renews its lease.
+worker dies a second pipe ends, the lifeline, and the horse ends itself and whatever its task started: no
+job runs on without a worker that renews its lease.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
 import resource
 import signal
 import socket
@@ -20,7 +19,7 @@ import threading
 import time
 from dataclasses import replace
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from coatcheck.errors import CatalogError
 from coatcheck.settings import Settings, load
@@ -62,9 +61,11 @@ class Reporter:
 
 
 def main() -> None:
-    """Run jobs until the socket, whose file descriptor is the only argument, ends."""
-    channel = socket.socket(fileno=int(sys.argv[1]))
+    """Run jobs until the worker is gone. Its arguments: file descriptors of the socket and of the lifeline."""
+    channel, lifeline = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     channel.set_inheritable(False)
+    os.set_inheritable(lifeline, False)
+    threading.Thread(target=_follow, args=(lifeline,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _time_is_over)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -80,22 +81,24 @@ def main() -> None:
         return
     reporter.send(ready=catalog_of(tasks).version, tasks=list(tasks))
     set_reporter(reporter.progress)
-    jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(channel, jobs), daemon=True).start()
-    while True:
-        _run(jobs.get(), tasks, settings, reporter)
+    with channel.makefile("rb") as lines:
+        for line in lines:
+            _run(json.loads(line), tasks, settings, reporter)
+    _end()
 
 
-def _receive(channel: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Take jobs until the worker is gone, then end this process and all that its task started."""
-    try:
-        with channel.makefile("rb") as lines:
-            for line in lines:
-                jobs.put(json.loads(line))
-    finally:
-        if os.getpgrp() == os.getpid():
-            os.killpg(0, signal.SIGKILL)
-        os._exit(0)
+def _follow(lifeline: int) -> None:
+    """Wait until the worker is gone."""
+    while os.read(lifeline, 1):
+        pass
+    _end()
+
+
+def _end() -> NoReturn:
+    """End this process and all that its task started."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
 def _run(job: dict[str, Any], tasks: dict[str, Task], settings: Settings, reporter: Reporter) -> None:

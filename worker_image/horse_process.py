@@ -39,19 +39,20 @@ class HorseProcess:
         self._channel = ours
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_writer.setblocking(False)
+        lifeline, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "worker_image.horse", str(theirs.fileno())],
+            [sys.executable, "-m", "worker_image.horse", str(theirs.fileno()), str(lifeline)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), lifeline],
             start_new_session=True,
         )
         theirs.close()
+        os.close(lifeline)
         assert self._process.stdout is not None
         self._output = self._process.stdout
         os.set_blocking(self._output.fileno(), False)
-        self._channel.setblocking(False)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._buffer = b""
         self._selector = selectors.DefaultSelector()
@@ -91,9 +92,7 @@ class HorseProcess:
         self.jobs_run += 1
         line = json.dumps({"task": task, "arguments": arguments, "timeout": timeout}).encode() + b"\n"
         try:
-            self._channel.setblocking(True)
             self._channel.sendall(line)
-            self._channel.setblocking(False)
         except OSError as error:
             raise HorseDiedError(self._epitaph()) from error
 
@@ -120,17 +119,14 @@ class HorseProcess:
             yield {"died": self._epitaph()}
 
     def _reports(self) -> tuple[list[dict[str, Any]], bool]:
-        ended = False
-        with suppress(BlockingIOError):
-            while not ended:
-                try:
-                    data = self._channel.recv(READ_SIZE)
-                except ConnectionError:
-                    data = b""
-                ended = not data
-                self._buffer += data
+        """The reports that are there, and whether the horse closed its end. Called when there is something."""
+        try:
+            data = self._channel.recv(READ_SIZE)
+        except ConnectionError:
+            data = b""
+        self._buffer += data
         *lines, self._buffer = self._buffer.split(b"\n")
-        return [json.loads(line) for line in lines], ended
+        return [json.loads(line) for line in lines], not data
 
     def _printed(self) -> str:
         chunks: list[bytes] = []
@@ -170,5 +166,6 @@ class HorseProcess:
         self._process.wait()
         self._selector.close()
         self._output.close()
+        os.close(self._lifeline)
         for end in (self._channel, self._wake_reader, self._wake_writer):
             end.close()

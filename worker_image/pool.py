@@ -193,10 +193,8 @@ class Pool:
         """Record the ends that workers kept in files before they died."""
         keys, settings = Keys(self._settings.prefix), self._settings
         for ending in self._spool.orphans():
-            status = ending.deliver(
-                self._scripts, keys, settings.worker_lease, settings.worker_unknown_task_wait
-            )
-            log.info("job %s: its end was kept in a file; now %s", ending.job_id, status)
+            ended = ending.deliver(self._scripts, keys, settings)
+            log.info("job %s: its end was kept in a file; now %s", ending.job_id, ended.status)
 
     def _stop(self) -> None:
         """Stop all workers; a second signal tells them to end at once."""

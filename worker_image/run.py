@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,14 @@ class Piece:
 class Run:
     """One run of a job, as its worker sees it."""
 
-    def __init__(self, job_id: str, execution: str, queue: str) -> None:
+    def __init__(
+        self, job_id: str, execution: str, queue: str, fields: Mapping[bytes, bytes] | None = None
+    ) -> None:
         self.job_id = job_id
         self.execution = execution
         self.queue = queue
+        self.fields = fields or {}
+        """The job's hash as it was at the begin."""
         self.task = "?"
         self.arguments: dict[str, Any] = {}
         self.timeout = 0
@@ -41,8 +46,9 @@ class Run:
         self._cut = False
         self._cut_told = False
 
-    def read(self, fields: dict[bytes, bytes]) -> None:
+    def read(self) -> None:
         """Read what is to be run from the job's hash. Raises MalformedJobError."""
+        fields = self.fields
         self.at_most_once = fields.get(b"at_most_once") == b"1"
         self.task, self.arguments = decode_call(fields.get(b"data", b""))
         try:

@@ -126,6 +126,11 @@ class CoatcheckWorker(Worker):
 
         ``timeout`` None: returns None when the queue is empty (RQ's burst mode).
         """
+        try:
+            self.start_horse()
+        except (CatalogError, HorseDiedError) as error:
+            log.error("the tasks can't be loaded any more:\n%s", error)
+            return None
         queue = self.queues[0]
         source, target = self._keys.queue(queue.name), self._keys.intermediate(queue.name)
         pause = RECONNECT_SECONDS
@@ -167,35 +172,39 @@ class CoatcheckWorker(Worker):
             super().check_for_suspension(burst)
 
     def execute_job(self, job: Any, queue: Queue) -> None:
-        """Run the job of that id, from its begin to its recorded end."""
-        run = Run(str(job), secrets.token_hex(8), queue.name)
-        self._current = run.job_id
-        self._kill_asked = False
-        self._stopped_job_id = None
+        """Run the job of that id, and then, without a pause, those that wait behind it."""
         try:
-            fields = self._begin(run)
-            if fields:
+            run = self._begin(Run(str(job), secrets.token_hex(8), queue.name))
+            if run is not None:
                 self._tell(BUSY)
-                started = time.monotonic()
-                outcome = self._run(run, fields)
-                status = self._deliver(run, outcome)
-                seconds = time.monotonic() - started
-                log.info(
-                    "job %s %s: %s after %.2f s%s",
-                    run.job_id,
-                    run.task,
-                    status,
-                    seconds,
-                    outcome.note,
-                    extra=run.log_fields(outcome=status, duration=round(seconds, 3), worker=self.name),
-                )
+            while run is not None:
+                run = self._serve(run)
         except RedisError as error:
-            # The job stays on the list of taken ones, from where the janitor puts it back.
-            log.warning("job %s: could not be begun (%s)", run.job_id, type(error).__name__)
+            # The job is on the list of taken ones or has a lease: the janitor deals with it.
+            log.warning("job %s: could not be begun (%s)", job, type(error).__name__)
         finally:
             self._current = None
-            self._beaten = 0.0
             self._tell(IDLE)
+
+    def _serve(self, run: Run) -> Run | None:
+        """Run a job that has begun to its recorded end. Returns the next one, which has begun by then."""
+        self._stopped_job_id = None
+        self._current = run.job_id
+        started = time.monotonic()
+        outcome = self._run(run)
+        self._current = None
+        status, following = self._deliver(run, outcome)
+        seconds = time.monotonic() - started
+        log.info(
+            "job %s %s: %s after %.2f s%s",
+            run.job_id,
+            run.task,
+            status,
+            seconds,
+            outcome.note,
+            extra=run.log_fields(outcome=status, duration=round(seconds, 3), worker=self.name),
+        )
+        return following
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """RQ's loop calls it after each job; the beats that count are in ``_beat``."""
@@ -241,16 +250,30 @@ class CoatcheckWorker(Worker):
 
     # A run
 
-    def _begin(self, run: Run) -> dict[bytes, bytes]:
+    def _begin(self, run: Run) -> Run | None:
+        """Begin a job that was taken; None when it is no longer this worker's to run. Raises RedisError."""
         keys = [self._keys.job(run.job_id), self._keys.intermediate(run.queue), self._keys.leases]
         lease = self._settings.worker_lease
-        answer = self._scripts.run("begin", keys, run.job_id, run.queue, self.name, run.execution, lease)
-        return dict(zip(answer[::2], answer[1::2], strict=True))
+        args = (run.job_id, run.queue, self.name, run.execution, lease)
+        pause, give_up = RECONNECT_SECONDS, time.monotonic() + lease
+        while True:
+            try:
+                answer = self._scripts.run("begin", keys, *args)
+            except RedisError as error:
+                # It may have begun all the same: then nobody else runs it before the lease has ended.
+                now = time.monotonic()
+                if now >= give_up or (self._stop_at is not None and now >= self._stop_at):
+                    raise
+                self._away(error, pause)
+                pause = self._longer(pause)
+                continue
+            run.fields = dict(zip(answer[::2], answer[1::2], strict=True))
+            return run if answer else None
 
-    def _run(self, run: Run, fields: dict[bytes, bytes]) -> Outcome:
+    def _run(self, run: Run) -> Outcome:
         """Have the work-horse run the task. Whatever goes wrong is an outcome too."""
         try:
-            run.read(fields)
+            run.read()
             horse = self.start_horse()
             if run.task not in horse.tasks:
                 return Outcome.unknown(run.task)
@@ -330,9 +353,11 @@ class CoatcheckWorker(Worker):
                 if answer == "stop":
                     return Outcome.stopped()
             if self._kill_asked:
+                self._kill_asked = False
                 if self._stopped_job_id == run.job_id:
                     return Outcome.stopped()
-                return Outcome.failed("WorkerLost", "the work-horse was ended by a command")
+                if self._stopped_job_id is None:
+                    return Outcome.failed("WorkerLost", "the work-horse was ended by a command")
             if now >= deadline:
                 return Outcome.failed("Timeout", f"the task ran longer than its time-out of {run.timeout} s")
             if self._stop_at is not None and now >= self._stop_at:
@@ -377,21 +402,21 @@ class CoatcheckWorker(Worker):
         lease, ids = self._settings.worker_lease, (run.job_id, run.execution)
         return renew(self._scripts, self._keys, *ids, lease, progress, piece, durable=durable)
 
-    def _deliver(self, run: Run, outcome: Outcome) -> str:
-        """Record the end of a run, and wait for Redis as long as it must. Returns what became of the job."""
+    def _deliver(self, run: Run, outcome: Outcome) -> tuple[str, Run | None]:
+        """Record the end of a run, and wait for Redis as long as it must.
+
+        Returns what became of the job, and the next job, which was begun in the same step.
+        """
         if outcome.kind == "lost":
-            return "lost"
+            return "lost", None
         ending, kept = Ending.of(run, outcome, self.name), None
-        settings, keys = self._settings, self._keys
+        # A horse that must be started anew would keep a job waiting that has begun.
+        wanted = not self._stop_requested and self._horse is not None
+        following = secrets.token_hex(8) if wanted else ""
         pause, give_up = RECONNECT_SECONDS, 0.0
         while True:
             try:
-                answer = ending.deliver(
-                    self._scripts, keys, settings.worker_lease, settings.worker_unknown_task_wait
-                )
-                if kept is not None:
-                    kept.drop()
-                return answer
+                ended = ending.deliver(self._scripts, self._keys, self._settings, following)
             except RedisError as failure:
                 name, now = type(failure).__name__, time.monotonic()
                 if not give_up:
@@ -399,12 +424,18 @@ class CoatcheckWorker(Worker):
                     kept = self._spool.keep(ending)
                 if now >= give_up or (self._stop_at is not None and now >= self._stop_at):
                     if kept is None:
-                        return f"not recorded ({name}); its lease will end"
+                        return f"not recorded ({name}); its lease will end", None
                     kept.leave()
-                    return f"not recorded yet ({name}): a pool on this host will do it"
+                    return f"not recorded yet ({name}): a pool on this host will do it", None
                 log.warning("job %s: its end can't be recorded (%s); trying again", run.job_id, name)
                 self._sleep(pause)
                 pause = self._longer(pause)
+                continue
+            if kept is not None:
+                kept.drop()
+            if not ended.next_id:
+                return ended.status, None
+            return ended.status, Run(ended.next_id, following, run.queue, ended.next_fields)
 
     def _longer(self, pause: float) -> float:
         """The next pause: short enough to be back, when Redis is, before a lease of then ends."""

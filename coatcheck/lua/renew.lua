@@ -1,5 +1,5 @@
 -- A worker shows that it still runs a job, and hands on what the task reported since.
--- KEYS: job, leases, log. ARGV: prefix, id, execution, seconds of the lease, progress ('' = unchanged),
+-- KEYS: job, leases. ARGV: prefix, id, execution, seconds of the lease, progress ('' = unchanged),
 -- printed text ('' = none), '1' if the log is cut here, the number of that piece of text.
 -- Returns 'lost' when the lease is gone (the worker must drop the job), 'stop' when a client asked for
 -- it, else 'ok'.
@@ -13,15 +13,6 @@ redis.call('ZADD', KEYS[2], string.format('%.6f', now + lease), member)
 redis.call('HSET', KEYS[1], 'last_heartbeat', iso())
 redis.call('HSET', key('execution', member), 'last_heartbeat', string.format('%.6f', now))
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'progress', ARGV[5]) end
--- A piece comes again when the answer to it was lost.
-local piece = tonumber(ARGV[8])
-if piece > tonumber(default(redis.call('HGET', key('execution', member), 'pieces'), '0')) then
-  redis.call('HSET', key('execution', member), 'pieces', piece)
-  if ARGV[7] == '1' then
-    redis.call('XADD', KEYS[3], '*', 't', ARGV[6], 'cut', '1')
-  else
-    redis.call('XADD', KEYS[3], '*', 't', ARGV[6])
-  end
-end
+print_piece(id, execution, ARGV[8], ARGV[6], ARGV[7])
 if redis.call('HGET', KEYS[1], 'stop_requested') == '1' then return 'stop' end
 return 'ok'
