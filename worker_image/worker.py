@@ -191,6 +191,9 @@ class CoatcheckWorker(Worker):
         self._stopped_job_id = None
         self._current = run.job_id
         started = time.monotonic()
+        if started - self._beaten >= BEAT_SECONDS:
+            with contextlib.suppress(RedisError):
+                self._beat()
         outcome = self._run(run)
         self._current = None
         status, following = self._deliver(run, outcome)

@@ -46,7 +46,7 @@ class WorkerByHand:
         self, job_id: str, execution: str, text: str = "", progress: Any = None, cut: bool = False
     ) -> str:
         """Hands on output and progress; returns what the script answers."""
-        job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.log(job_id)]
+        job_keys = [self.keys.job(job_id), self.keys.leases]
         self.pieces += bool(text or cut)
         shown = "" if progress is None else json.dumps(progress)
         piece = (text, "1" if cut else "", self.pieces)
@@ -66,13 +66,20 @@ class WorkerByHand:
     ) -> str:
         """Ends a run; returns the job's new status."""
         error = error or JobError("ValueError", "bad value", "Traceback: ...")
-        job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.results(job_id)]
+        job_keys = [
+            self.keys.job(job_id),
+            self.keys.leases,
+            self.keys.results(job_id),
+            self.keys.queue(queue),
+        ]
         packed = encode_result(json.dumps(result)), encode_traceback(error.traceback or "")
         told = encode_error(error)
-        answer = self.scripts.run(
-            "finish", job_keys, job_id, execution, queue, self.name, outcome, *packed, told, delay, 600
+        ids = (job_id, execution, queue, self.name)
+        nothing_more = ("", "", self.lease)
+        (status,) = self.scripts.run(
+            "finish", job_keys, *ids, outcome, *packed, told, delay, 600, *nothing_more
         )
-        return as_text(answer)
+        return as_text(status)
 
     def run(self, outcome: str = "finished", *, queue: str = "default", **how: Any) -> str:
         """Takes the next job through to its end; returns its id."""

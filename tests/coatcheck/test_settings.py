@@ -34,7 +34,7 @@ DEFAULTS = {
     "worker_processes": 0,
     "worker_lease": 12,
     "worker_stop_timeout": 110,
-    "worker_jobs_per_process": 1000,
+    "worker_jobs_per_process": 100_000,
     "worker_memory_limit": 0,
     "worker_spool_limit": 64,
     "worker_unknown_task_wait": 600,

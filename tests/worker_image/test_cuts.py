@@ -123,7 +123,7 @@ class World:
     def settle(self) -> None:
         """Go on, undisturbed, until every job has ended."""
         for ending in self.spool.orphans():
-            ending.deliver(self.by_hand.scripts, self.keys, 600, 600)
+            ending.deliver(self.by_hand.scripts, self.keys, self.settings)
         for _ in range(10):
             self.second_janitor.tick()
             self.age()
