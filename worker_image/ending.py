@@ -26,7 +26,7 @@ LOST_RESULT = JobError(
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of a job: its new status, or ``lost`` (it was given to another worker, and nothing written).
+    """What became of a job: its new status, or ``lost``: it was given to another worker, nothing is written.
 
     ``next_id`` and ``next_fields`` are the job that was begun in the same step; '' when there is none.
     """

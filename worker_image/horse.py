@@ -61,7 +61,7 @@ class Reporter:
 
 
 def main() -> None:
-    """Run jobs until the worker is gone. Its arguments: file descriptors of the socket and of the lifeline."""
+    """Run jobs until the worker is gone. Its arguments are two file descriptors: socket and lifeline."""
     channel, lifeline = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     channel.set_inheritable(False)
     os.set_inheritable(lifeline, False)

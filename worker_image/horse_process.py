@@ -119,7 +119,7 @@ class HorseProcess:
             yield {"died": self._epitaph()}
 
     def _reports(self) -> tuple[list[dict[str, Any]], bool]:
-        """The reports that are there, and whether the horse closed its end. Called when there is something."""
+        """The reports that are there, and whether the horse closed its end. Waits for something."""
         try:
             data = self._channel.recv(READ_SIZE)
         except ConnectionError:

@@ -52,9 +52,10 @@ class ScriptedWorker(CoatcheckWorker):
         self._scripted = horse
         self.told: list[str] = []
 
-    def _deliver(self, run: Run, outcome: Outcome) -> str:
-        self.told.append(super()._deliver(run, outcome))
-        return self.told[-1]
+    def _deliver(self, run: Run, outcome: Outcome) -> tuple[str, Run | None]:
+        status, following = super()._deliver(run, outcome)
+        self.told.append(status)
+        return status, following
 
     def _sleep(self, seconds: float) -> None:
         time.sleep(seconds)
