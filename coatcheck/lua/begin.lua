@@ -7,6 +7,7 @@ local id, queue, worker, execution, lease = ARGV[2], ARGV[3], ARGV[4], ARGV[5], 
 local member = id .. ':' .. execution
 local ends = string.format('%.6f', now + lease)
 if redis.call('ZSCORE', KEYS[3], member) then
+  even_when_full()
   redis.call('ZADD', KEYS[3], ends, member)
   return redis.call('HGETALL', KEYS[1])
 end

@@ -16,14 +16,14 @@ import pytest
 import redis
 
 from coatcheck.adapter import QueueAdapter
-from coatcheck.connection import connect
+from coatcheck.connection import as_text, connect
 from coatcheck.errors import ConflictError, UnavailableError
 from coatcheck.job import Job, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
-from coatcheck.scripts import Scripts
+from coatcheck.scripts import Scripts, source
 from coatcheck.settings import Settings
 from tests.coatcheck.conftest import WorkerByHand
-from tests.support.cutting import CUTS, Cut, CuttingProxy
+from tests.support.cutting import CUTS, Cut, CuttingProxy, without_waiting
 from tests.support.invariants import violations
 
 HOUR = timedelta(hours=1)
@@ -65,6 +65,10 @@ class World:
     def assert_sound(self) -> None:
         assert violations(self.client, self.keys.prefix) == []
 
+    def forget(self) -> None:
+        """Leave nothing behind, so that looking at the next world is fast."""
+        self.client.delete(*self.client.scan_iter(f"{self.keys.prefix}*", count=10_000))
+
 
 MakeWorld = Callable[[], World]
 
@@ -76,7 +80,10 @@ def proxy(redis_url: str) -> Iterator[CuttingProxy]:
 
 
 @pytest.fixture
-def make_world(proxy: CuttingProxy, settings: Settings, client: redis.Redis) -> Iterator[MakeWorld]:
+def make_world(
+    proxy: CuttingProxy, settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MakeWorld]:
+    without_waiting(monkeypatch)
     with connect(replace(settings, redis_url=proxy.url)) as cut_client:
 
         def make() -> World:
@@ -133,6 +140,7 @@ def every_cut(operation: Operation, cut: Cut, proxy: CuttingProxy, make_world: M
         except BaseException as error:
             error.add_note(f"cut at command {number} of {commands}: {cut}")
             raise
+        world.forget()
 
 
 # Submit
@@ -166,7 +174,7 @@ def submitting(
             assert [job.id for job in jobs] == [job.id for job in reversed(found)]
         assert world.statuses() == [status] * count
         if status is JobStatus.QUEUED:
-            waiting = [member.decode() for member in world.client.lrange(world.keys.queue("default"), 0, -1)]
+            waiting = [as_text(member) for member in world.client.lrange(world.keys.queue("default"), 0, -1)]
             assert waiting == [job.id for job in jobs]
             for job in jobs:
                 assert world.worker.run(result=1) == job.id
@@ -293,3 +301,57 @@ def test_an_operation_cut_off_at_any_command_leaves_the_job_whole_and_can_be_rep
     name: str, cut: Cut, proxy: CuttingProxy, make_world: MakeWorld
 ) -> None:
     every_cut(OPERATIONS[name], cut, proxy, make_world)
+
+
+# What others do before the repeat of a call whose answer was lost
+
+
+REPLY_LOST = Cut(executed=True, refuse=0)
+
+
+def test_a_repeated_retry_does_not_retry_what_has_failed_again_meanwhile(
+    proxy: CuttingProxy, make_world: MakeWorld
+) -> None:
+    world = make_world()
+    job = world.put()
+    world.worker.run("failed")
+    proxy.arm(1, REPLY_LOST, then=lambda: world.worker.run("failed"))
+    world.client.script_load(source("retry"))
+    assert world.adapter.retry(job.id).status is JobStatus.FAILED
+    assert (world.job.attempt, proxy.seen[:2]) == (2, ["retry", "retry"])
+    world.assert_sound()
+
+
+def test_a_repeated_cancel_does_not_cancel_what_was_retried_meanwhile(
+    proxy: CuttingProxy, make_world: MakeWorld
+) -> None:
+    world = make_world()
+    job = world.put()
+    proxy.arm(1, REPLY_LOST, then=lambda: world.direct.retry(job.id))
+    world.client.script_load(source("cancel"))
+    assert world.adapter.cancel(job.id).status is JobStatus.QUEUED
+    world.assert_sound()
+
+
+def test_a_repeated_stop_is_answered_when_the_job_has_stopped_meanwhile(
+    proxy: CuttingProxy, make_world: MakeWorld
+) -> None:
+    world = make_world()
+    job = world.put()
+    run = world.worker.begin()
+    proxy.arm(1, REPLY_LOST, then=lambda: world.worker.end(*run, "stopped"))
+    world.client.script_load(source("cancel"))
+    assert world.adapter.cancel(job.id).status is JobStatus.STOPPED
+    world.assert_sound()
+
+
+def test_a_repeated_submission_does_not_bring_back_what_was_canceled_meanwhile(
+    proxy: CuttingProxy, make_world: MakeWorld
+) -> None:
+    world = make_world()
+    world.submissions = [submission()]
+    world.client.script_load(source("submit"))
+    proxy.arm(1, REPLY_LOST, then=lambda: world.direct.cancel(world.submissions[0].id))
+    world.adapter.submit(world.submissions)
+    assert world.statuses() == [JobStatus.CANCELED]
+    world.assert_sound()

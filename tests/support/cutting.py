@@ -13,10 +13,13 @@ from types import TracebackType
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+import pytest
+from redis.backoff import NoBackoff
+
 from coatcheck.scripts import FOLDER, source
 
 REFUSED = 3
-"""Connections that a cut "for good" refuses: more than one call of redis-py tries (``connection.RETRIES``)."""
+"""Connections that a cut "for good" refuses: more than a call of redis-py tries (``connection.RETRIES``)."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Cut:
 
 CUTS = tuple(Cut(executed, refuse) for executed in (False, True) for refuse in (0, REFUSED))
 """Every way to cut."""
+
+
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let redis-py repeat at once what was cut off: hundreds of pauses are a minute."""
+    monkeypatch.setattr("coatcheck.connection.ExponentialWithJitterBackoff", lambda **_pauses: NoBackoff())
 
 
 class CuttingProxy:
@@ -62,7 +70,7 @@ class CuttingProxy:
         self._arm(0, None, None)
 
     def arm(self, number: int, cut: Cut, then: Callable[[], object] | None = None) -> None:
-        """Count anew, and cut at command ``number`` (from 1). ``then`` is called before the client notices."""
+        """Count anew, and cut at command ``number``, from 1. ``then`` is called before the client notices."""
         self._arm(number, cut, then)
 
     def _arm(self, number: int, cut: Cut | None, then: Callable[[], object] | None) -> None:
