@@ -34,6 +34,7 @@ if job[4] == '1' then
   end
 end
 
+if outcome ~= 'unknown' then redis.call('HDEL', KEYS[1], 'unknown_since') end
 if outcome == 'interrupted' then
   redis.call('HINCRBY', KEYS[1], 'interrupted', 1)
   redis.call('HINCRBY', KEYS[1], 'attempt', -1)
