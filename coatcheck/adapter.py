@@ -7,6 +7,7 @@ functions that use it start cold. What RQ itself reads of these keys is held by 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -107,7 +108,7 @@ class QueueAdapter:
         Raises UnknownJobError; ConflictError: the job is over.
         """
         with reaching_redis():
-            answer = self._scripts.run("cancel", [self._keys.job(_checked(job_id))], job_id)
+            answer = self._scripts.run("cancel", [self._keys.job(_checked(job_id))], job_id, _token())
         if answer[0] == b"unknown":
             raise _unknown(job_id)
         if answer[0] == b"ended":
@@ -120,7 +121,7 @@ class QueueAdapter:
         Raises UnknownJobError; ConflictError: the job is in another state.
         """
         with reaching_redis():
-            answer = self._scripts.run("retry", [self._keys.job(_checked(job_id))], job_id)
+            answer = self._scripts.run("retry", [self._keys.job(_checked(job_id))], job_id, _token())
         if answer[0] == b"unknown":
             raise _unknown(job_id)
         if answer[0] == b"refused":
@@ -221,6 +222,11 @@ def _checked(job_id: str) -> str:
             "That is not the id of a job: it has 36 characters, digits and lower-case letters."
         )
     return job_id
+
+
+def _token() -> str:
+    """Tells a call apart from every other, so that redis-py may repeat it when its answer is lost."""
+    return secrets.token_hex(8)
 
 
 def _unknown(job_id: str) -> UnknownJobError:

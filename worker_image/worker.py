@@ -190,7 +190,7 @@ class CoatcheckWorker(Worker):
                     extra=run.log_fields(outcome=status, duration=round(seconds, 3), worker=self.name),
                 )
         except RedisError as error:
-            # The job stays on the list of taken ones, from where the janitor puts it back.
+            # The job is on the list of taken ones or has a lease: the janitor deals with it.
             log.warning("job %s: could not be begun (%s)", run.job_id, type(error).__name__)
         finally:
             self._current = None
@@ -244,8 +244,19 @@ class CoatcheckWorker(Worker):
     def _begin(self, run: Run) -> dict[bytes, bytes]:
         keys = [self._keys.job(run.job_id), self._keys.intermediate(run.queue), self._keys.leases]
         lease = self._settings.worker_lease
-        answer = self._scripts.run("begin", keys, run.job_id, run.queue, self.name, run.execution, lease)
-        return dict(zip(answer[::2], answer[1::2], strict=True))
+        args = (run.job_id, run.queue, self.name, run.execution, lease)
+        pause, give_up = RECONNECT_SECONDS, time.monotonic() + lease
+        while True:
+            try:
+                answer = self._scripts.run("begin", keys, *args)
+                return dict(zip(answer[::2], answer[1::2], strict=True))
+            except RedisError as error:
+                # It may have begun all the same: then nobody else runs it before the lease has ended.
+                now = time.monotonic()
+                if now >= give_up or (self._stop_at is not None and now >= self._stop_at):
+                    raise
+                self._away(error, pause)
+                pause = self._longer(pause)
 
     def _run(self, run: Run, fields: dict[bytes, bytes]) -> Outcome:
         """Have the work-horse run the task. Whatever goes wrong is an outcome too."""

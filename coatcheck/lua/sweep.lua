@@ -27,7 +27,9 @@ for _, member in ipairs(found) do
     local queue = job[2]
     release(id, execution, queue, default(job[4], ''))
     if job[1] == 'started' and job[3] == execution then
-      local lost = redis.call('HINCRBY', job_key, 'interrupted', 1)
+      redis.call('HINCRBY', job_key, 'interrupted', 1)
+      -- Workers that were told to end and gave the job back say nothing against it: not 'interrupted'.
+      local lost = redis.call('HINCRBY', job_key, 'lost', 1)
       local outcome = 'queued'
       local once, poisonous = job[5] == '1', lost >= tonumber(ARGV[2])
       if redis.call('HGET', job_key, 'stop_requested') == '1' then

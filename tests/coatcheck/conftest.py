@@ -38,9 +38,14 @@ class WorkerByHand:
     def begin(self, queue: str = "default") -> tuple[str, str]:
         """Takes and begins the next job; returns its id and the execution's."""
         job_id, execution = self.take(queue), uuid4().hex
-        job_keys = [self.keys.job(job_id), self.keys.intermediate(queue), self.keys.leases]
-        assert self.scripts.run("begin", job_keys, job_id, queue, self.name, execution, self.lease)
+        assert self.begin_taken(job_id, execution, queue)
         return job_id, execution
+
+    def begin_taken(self, job_id: str, execution: str, queue: str = "default") -> bool:
+        """Begins a job that was taken; returns whether it may run."""
+        job_keys = [self.keys.job(job_id), self.keys.intermediate(queue), self.keys.leases]
+        args = job_id, queue, self.name, execution, self.lease
+        return bool(self.scripts.run("begin", job_keys, *args))
 
     def report(
         self, job_id: str, execution: str, text: str = "", progress: Any = None, cut: bool = False
@@ -67,7 +72,8 @@ class WorkerByHand:
         """Ends a run; returns the job's new status."""
         error = error or JobError("ValueError", "bad value", "Traceback: ...")
         job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.results(job_id)]
-        packed = encode_result(json.dumps(result)), encode_traceback(error.traceback or "")
+        text = json.dumps([0, error.message]) if outcome == "unknown" else encode_result(json.dumps(result))
+        packed = text, encode_traceback(error.traceback or "")
         told = encode_error(error)
         answer = self.scripts.run(
             "finish", job_keys, job_id, execution, queue, self.name, outcome, *packed, told, delay, 600
