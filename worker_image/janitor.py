@@ -10,24 +10,14 @@ from collections.abc import Sequence
 
 import redis
 
-from coatcheck.codec import encode_error, encode_traceback
 from coatcheck.connection import as_text
-from coatcheck.job import JobError
 from coatcheck.keys import Keys
+from coatcheck.recovery import BATCH, PATIENCE, sweep
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
-PATIENCE = 10
-"""Seconds after which a job that a worker took but never began is put back on its queue."""
-BATCH = 500
-"""Most jobs dealt with in one step."""
-MAX_LOST = 3
-"""How often a job may lose its worker before it counts as the cause."""
 TRIM_SECONDS = 30.0
 """How often registries drop what has expired."""
-
-LOST = JobError("WorkerLost", "the worker that ran the task was lost, and the task may run only once")
-POISONOUS = JobError("WorkerLost", f"the task lost its worker {MAX_LOST} times; it is not run again")
 
 
 class Janitor:
@@ -51,24 +41,11 @@ class Janitor:
                 self._keys.queue(queue),
             ]
             self._scripts.run("promote", keys, queue, PATIENCE, BATCH)
-        swept = self._sweep()
+        swept = sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)
         if time.monotonic() - self._trimmed >= TRIM_SECONDS:
             self._trim()
             self._trimmed = time.monotonic()
         return swept
-
-    def _sweep(self) -> list[tuple[str, str]]:
-        answer = self._scripts.run(
-            "sweep",
-            [self._keys.leases, self._keys.swept],
-            MAX_LOST,
-            *(encode_traceback(f"{error.type}: {error.message}") for error in (LOST, POISONOUS)),
-            *(encode_error(error) for error in (LOST, POISONOUS)),
-            BATCH,
-            self._lease,
-        )
-        words = [as_text(word) for word in answer]
-        return list(zip(words[::2], words[1::2], strict=True))
 
     def _trim(self) -> None:
         """Drop what expired from registries, the index and the lists of workers."""
