@@ -61,7 +61,7 @@ class Ward:
             name: as_text(self.redis.hget(self.keys.job(job), "status")) for name, job in self.jobs.items()
         }
 
-    def dump(self) -> dict[bytes, tuple[bytes, bool]]:
+    def dump(self) -> dict[bytes, tuple[bytes | None, bool]]:
         """All keys: what they hold, and whether they expire."""
         return {
             key: (self.redis.dump(key), self.redis.pttl(key) >= 0)
@@ -110,14 +110,15 @@ def orphan(ward: Ward, kind: str) -> None:
     ward.redis.xadd(f"{ward.keys.prefix}:{kind}:{new_job_id()}", {"t": "text"})
 
 
-def take(ward: Ward) -> None:
-    ward.redis.lmove(ward.queue, ward.taken, "LEFT", "RIGHT")
+def take(ward: Ward) -> object:
+    return ward.redis.lmove(ward.queue, ward.taken, "LEFT", "RIGHT")
 
 
-def lose_hash(ward: Ward, name: str) -> None:
-    for kind in ("log", "results", "executions"):
-        ward.redis.delete(f"{ward.keys.prefix}:{kind}:{ward.jobs[name]}")
-    ward.redis.delete(ward.job(name))
+def lose_hash(ward: Ward, name: str) -> object:
+    return ward.redis.delete(
+        ward.job(name),
+        *(f"{ward.keys.prefix}:{kind}:{ward.jobs[name]}" for kind in ("log", "results", "executions")),
+    )
 
 
 def forget_worker(ward: Ward) -> None:
