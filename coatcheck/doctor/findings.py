@@ -35,7 +35,9 @@ KINDS: dict[str, Kind] = {
     ),
     "started-without-lease": Kind("The job is started, but nobody holds its lease.", LOST),
     "started-without-worker": Kind(
-        "The job is started, but its worker {detail} is gone and the lease far from its end.", LOST
+        "The job is started, but its worker {detail} is gone and the lease far from its end.",
+        LOST,
+        heals=True,  # after an outage of Redis the worker's next beat brings it back
     ),
     "started-without-execution": Kind(
         "The job is started, but RQ's record of its run {detail} is missing or not complete.", "written anew"

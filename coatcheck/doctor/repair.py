@@ -9,8 +9,7 @@ import redis
 
 from coatcheck.doctor.findings import KINDS, LOST, Finding
 from coatcheck.doctor.script import Doctor
-from coatcheck.recovery import BATCH, sweep
-from coatcheck.scripts import Scripts
+from coatcheck.doctor.subjects import Subject
 from coatcheck.settings import Settings
 
 GONE = "found well when it was looked at again"
@@ -32,22 +31,17 @@ def repair(client: redis.Redis, settings: Settings, findings: Sequence[Finding])
     Raises redis.RedisError; what was mended until then stays so.
     """
     doctor = Doctor(client, settings)
-    scripts = Scripts(client, settings.prefix)
-    mended: dict[tuple[str, object], Finding] = {}
+    mended: dict[tuple[str, Subject], Finding] = {}
     lost: dict[str, str] = {}
     looked_at = set()
     for finding in findings:
-        if finding.subject not in looked_at:
-            looked_at.add(finding.subject)
-            now = doctor.findings("mend", [finding.subject])
-            mended |= {(entry.kind, entry.subject): entry for entry in now}
-            if any(KINDS[entry.kind].remedy == LOST for entry in now):
-                # Its lease has ended now, so the sweep deals with it, as with any other.
-                while len(swept := sweep(scripts, doctor.keys)) == BATCH:
-                    lost |= swept
-                lost |= swept
-        entry = mended.get((finding.kind, finding.subject))
-        yield Repair(finding, _told(finding, entry, lost))
+        subject = finding.subject
+        if subject not in looked_at:
+            looked_at.add(subject)
+            now, swept = doctor.mend(subject)
+            mended |= {(entry.kind, subject): entry for entry in now}
+            lost |= swept
+        yield Repair(finding, _told(finding, mended.get((finding.kind, subject)), lost))
 
 
 def _told(finding: Finding, mended: Finding | None, lost: dict[str, str]) -> str | None:

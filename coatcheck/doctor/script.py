@@ -9,10 +9,10 @@ from typing import Any
 import redis
 
 from coatcheck.connection import as_text
-from coatcheck.doctor.findings import KINDS, Finding
+from coatcheck.doctor.findings import KINDS, LOST, Finding
 from coatcheck.doctor.subjects import Subject, named
 from coatcheck.keys import Keys
-from coatcheck.recovery import PATIENCE
+from coatcheck.recovery import PATIENCE, sweep
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
@@ -33,7 +33,11 @@ class Doctor:
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self.keys = Keys(settings.prefix)
+        self._redis = client
         self._scripts = Scripts(client, settings.prefix)
+        self._lease = settings.worker_lease
+        self._lost = f"{settings.prefix}:doctor:lost"
+        self._swept = f"{settings.prefix}:doctor:swept"
         self._limits = json.dumps(
             {
                 "expired": EXPIRED_SECONDS,
@@ -51,7 +55,8 @@ class Doctor:
     def call(self, mode: str, subjects: Sequence[Subject]) -> list[tuple[Subject, str, str]]:
         """What the script says of these subjects: the kind of finding and a detail, or ``queued``."""
         words = [word for subject in subjects for word in subject]
-        answer: list[Any] = self._scripts.run("doctor", [self.keys.leases], mode, self._limits, *words)
+        keys = [self.keys.leases, self._lost, self._swept]
+        answer: list[Any] = self._scripts.run("doctor", keys, mode, self._limits, *words)
         return [
             (subjects[number], as_text(kind), as_text(detail))
             for number, kind, detail in zip(answer[::3], answer[1::3], answer[2::3], strict=True)
@@ -60,6 +65,18 @@ class Doctor:
     def findings(self, mode: str, subjects: Sequence[Subject]) -> list[Finding]:
         """The same as findings, with ``mode`` check or mend."""
         return [self._finding(*said) for said in self.call(mode, subjects)]
+
+    def mend(self, subject: Subject) -> tuple[list[Finding], dict[str, str]]:
+        """What was wrong with a subject and is mended, and the jobs that lost their worker by it.
+
+        Such a job comes with its new status.
+        """
+        found = self.findings("mend", [subject])
+        if not any(KINDS[finding.kind].remedy == LOST for finding in found):
+            return found, {}
+        lost = sweep(self._scripts, self._lost, self._swept, self._lease)
+        self._redis.delete(self._lost, self._swept)
+        return found, dict(lost)
 
     def _finding(self, subject: Subject, kind: str, detail: str) -> Finding:
         key, job = named(subject, self.keys)

@@ -28,6 +28,9 @@ RQ_ONLY = re.compile(
 )
 """Keys of RQ's data model that Coatcheck never writes: let be (rq 3: the same files as in ``keys.py``)."""
 
+SINGLE = {"queues", "index", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
+"""Keys that a namespace has one of."""
+
 _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.S), what)
     for pattern, what in (
@@ -50,7 +53,7 @@ def subject_of(key: bytes, keys: Keys) -> Subject | None:
     for pattern, what in _NAMED:
         if match := pattern.fullmatch(rest):
             return Subject(what, match[1])
-    if rest in ("queues", "index", "leases", "workers") or RQ_ONLY.fullmatch(rest):
+    if rest in SINGLE or RQ_ONLY.fullmatch(rest):
         return None
     if _OF_A_QUEUE.fullmatch(rest):
         return None

@@ -1,5 +1,5 @@
 -- What is wrong with some subjects; with the mode 'mend' also the cure, in the same transaction.
--- KEYS: leases. ARGV: prefix, mode, limits as JSON, then three words for each subject: what it is, and two
+-- KEYS: leases, the leases that a sweep shall end at once, the time of that sweep. ARGV: prefix, mode, limits as JSON, then three words for each subject: what it is, and two
 -- that name it (coatcheck/doctor/subjects.py).
 -- Modes: 'look' leaves out whatever takes as long as a queue is, and answers 'queued' for a job that should
 -- be on one; 'check' looks there too; 'mend' does what 'check' does, and mends.
@@ -106,10 +106,15 @@ end
 local function settle_started(id, job)
   local execution = default(job.execution, 'unknown')
   local member = id .. ':' .. execution
-  -- With an ended lease the sweep does the rest, as for any worker that is lost.
+  -- Whoever runs it still is too late from here on; the sweep does the rest, as for any lost worker. It gets
+  -- a list of its own, since it gives the leases a new term when nobody has swept for a while.
   local function lose()
     redis.call('HSET', key('job', id), 'execution', execution)
-    redis.call('ZADD', leases, 0, member)
+    redis.call('ZREM', leases, member)
+    redis.call('ZADD', KEYS[2], 0, member)
+    redis.call('SET', KEYS[3], string.format('%.6f', now))
+    redis.call('EXPIRE', KEYS[2], 60)
+    redis.call('EXPIRE', KEYS[3], 60)
   end
   local lease = score_of(leases, member)
   if not lease then

@@ -141,8 +141,9 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     ),
     "a queued job is taken and on its queue": (
         lambda ward: (
-            (take(ward), ward.redis.rpush(ward.queue, ward.jobs["queued"]))
-            and ward.redis.hset(ward.job("queued"), "taken_at", time.time())
+            take(ward),
+            ward.redis.rpush(ward.queue, ward.jobs["queued"]),
+            ward.redis.hset(ward.job("queued"), "taken_at", time.time()),
         ),
         ["queued-twice"],
     ),
