@@ -12,12 +12,15 @@ import redis
 
 from coatcheck.connection import as_text
 from coatcheck.keys import Keys
+from coatcheck.listing import queue_names
 from coatcheck.recovery import BATCH, PATIENCE, sweep
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
-TRIM_SECONDS = 30.0
+TRIM_SECONDS = 5.0
 """How often registries drop what has expired."""
+TRIM_BATCHES = 100
+"""How often in one round BATCH entries of one registry are dropped."""
 
 
 class Janitor:
@@ -49,24 +52,27 @@ class Janitor:
 
     def _trim(self) -> None:
         """Drop what expired from registries, the index and the lists of workers."""
-        now = f"({time.time():.6f}"
-        pipeline = self._redis.pipeline(transaction=False)
-        for queue in self._queues:
+        # Also of queues that nobody serves any more: their jobs end, too.
+        queues = sorted({*queue_names(self._redis, self._keys), *self._queues})
+        for queue in queues:
             for registry in ("finished", "failed", "canceled"):
-                pipeline.zremrangebyscore(self._keys.registry(registry, queue), "-inf", now)
-        pipeline.smembers(self._keys.workers)
-        workers = pipeline.execute()[-1]
-        self._drop_gone(workers)
+                keys = [self._keys.registry(registry, queue), self._keys.index]
+                for _ in range(TRIM_BATCHES):
+                    if self._scripts.run("trim", keys, BATCH) < BATCH:
+                        break
+        self._drop_gone(queues)
         self._prune_index()
 
-    def _drop_gone(self, workers: set[bytes]) -> None:
+    def _drop_gone(self, queues: Sequence[str]) -> None:
+        """Drop workers whose record has expired."""
+        lists = [self._keys.workers, *(self._keys.workers_of(queue) for queue in queues)]
+        names = sorted(self._redis.sunion(lists))
         pipeline = self._redis.pipeline(transaction=False)
-        names = sorted(workers)
         for name in names:
             pipeline.exists(name)
         gone = [name for name, alive in zip(names, pipeline.execute(), strict=True) if not alive]
         if gone:
-            for key in (self._keys.workers, *(self._keys.workers_of(queue) for queue in self._queues)):
+            for key in lists:
                 pipeline.srem(key, *gone)
             pipeline.execute()
 
