@@ -20,8 +20,10 @@ PAGE = 1000
 """Keys or entries read in one round trip."""
 OVERLAP = 100
 """Entries of a queue that are read again with the next page, since workers take from its head meanwhile."""
-QUICK, THOROUGH = 200, 10
-"""Subjects in one call of the script, which must not run for long; a thorough look reads whole queues."""
+CALL = 100
+"""Subjects in one call of the script, which must not run for long."""
+QUICK = {"index", "leases", "log", "results", "execution", "executions", "workers", "worker", "idempotency"}
+"""What a thorough look takes no time for. For all else it searches a queue, so it looks at one in a call."""
 PAUSE = 1.0
 """Seconds between the first and the second look."""
 HEALING = 7.0
@@ -50,7 +52,13 @@ def examine(
 
 def _thorough(doctor: Doctor, subjects: Iterable[Subject]) -> list[Finding]:
     found = []
-    for chunk in _chunks(subjects, THOROUGH):
+    quick: list[Subject] = []
+    for subject in subjects:
+        if subject.what in QUICK:
+            quick.append(subject)
+        else:
+            found += doctor.findings("check", [subject])
+    for chunk in _chunks(quick, CALL):
         found += doctor.findings("check", chunk)
     return found
 
@@ -76,7 +84,7 @@ class _Reader:
     def suspects(self) -> Iterator[Subject]:
         """What looks wrong at the first look, some of it twice."""
         queues: set[str] = set()
-        for chunk in _chunks(self._subjects(queues), QUICK):
+        for chunk in _chunks(self._subjects(queues), CALL):
             for subject, kind, detail in self.doctor.call("look", chunk):
                 if kind == "queued":
                     self._unseen.setdefault(detail, set()).add(as_text(subject.name))
@@ -107,7 +115,7 @@ class _Reader:
         if kind != place.type:
             yield Subject("place", place.key[len(self._keys.prefix) + 1 :], place.type)
             return
-        for chunk in _chunks(self._members(place), QUICK):
+        for chunk in _chunks(self._members(place), CALL):
             for subject, _, _ in self.doctor.call("look", chunk):
                 yield subject
 

@@ -111,6 +111,8 @@ local function settle_started(id, job)
   local function lose()
     redis.call('HSET', key('job', id), 'execution', execution)
     redis.call('ZREM', leases, member)
+    redis.call('LREM', list_of('queue', job.queue), 0, id)  -- where the sweep may put it
+    redis.call('LREM', list_of('intermediate', job.queue), 0, id)
     redis.call('ZADD', KEYS[2], 0, member)
     redis.call('SET', KEYS[3], string.format('%.6f', now))
     redis.call('EXPIRE', KEYS[2], 60)
