@@ -69,6 +69,25 @@ def test_a_started_job_without_a_lease_that_must_not_run_again_fails(
     assert job.status is JobStatus.FAILED and job.error and error in job.error.message
 
 
+def test_a_job_that_lost_its_worker_waits_once_even_if_it_stood_on_its_queue(ward: Ward) -> None:
+    ward.redis.rpush(ward.queue, ward.jobs["started"])
+    ward.redis.rpush(ward.taken, ward.jobs["started"])
+    ward.redis.delete(ward.keys.leases)
+    mend(ward)
+    assert ward.waiting() == [ward.jobs[name] for name in ("started", "queued", "behind")]
+    assert ward.examine() == []
+
+
+def test_a_queue_that_was_forgotten_is_known_again_once_it_has_a_job(ward: Ward) -> None:
+    ward.redis.delete(ward.keys.queues, ward.registry("scheduled"), ward.keys.queue("other"))
+    mend(ward)
+    assert ward.redis.smembers(ward.keys.queues) == {
+        ward.queue.encode(),
+        ward.keys.queue("other").encode(),
+    }
+    assert ward.examine() == []
+
+
 def test_only_the_job_that_lost_its_worker_is_swept(ward: Ward, submit: Submit, worker: WorkerByHand) -> None:
     ward.redis.ltrim(ward.queue, 2, -1)  # so that the next one that is submitted is the next one to begin
     submit("odd.add")
