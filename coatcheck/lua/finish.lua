@@ -25,6 +25,7 @@ local job = redis.call('HMGET', KEYS[1], 'result_ttl', 'failure_ttl', 'retries_l
 local began = redis.call('HGET', key('execution', member), 'created_at')
 local err = ARGV[9]
 release(id, execution, queue, worker)
+if gone(id) then return 'lost' end
 
 if job[4] == '1' then
   if outcome == 'interrupted' or outcome == 'unknown' then
@@ -57,8 +58,10 @@ if outcome == 'unknown' then
 end
 
 local counter = outcome == 'finished' and 'successful_job_count' or 'failed_job_count'
-redis.call('HINCRBY', key('worker', worker), counter, 1)
-redis.call('HINCRBYFLOAT', key('worker', worker), 'total_working_time', now - tonumber(default(began, now)))
+if redis.call('EXISTS', key('worker', worker)) == 1 then  -- else it would be made without a time to live
+  redis.call('HINCRBY', key('worker', worker), counter, 1)
+  redis.call('HINCRBYFLOAT', key('worker', worker), 'total_working_time', now - tonumber(default(began, now)))
+end
 
 if outcome == 'failed' and tonumber(default(job[3], '0')) > 0 then
   redis.call('HINCRBY', KEYS[1], 'retries_left', -1)

@@ -23,6 +23,13 @@ for _, member in ipairs(found) do
   local job = redis.call('HMGET', job_key, 'status', 'origin', 'execution', 'worker_name', 'at_most_once', 'failure_ttl')
   if not id or not job[1] or not job[2] then
     redis.call('ZREM', KEYS[1], member)
+    if id then
+      local worker = redis.call('HGET', key('execution', member), 'worker_name')
+      for _, queue in ipairs(redis.call('SMEMBERS', prefix .. ':queues')) do
+        release(id, execution, string.sub(queue, #key('queue', '') + 1), default(worker, ''))
+      end
+      gone(id)
+    end
   else
     local queue = job[2]
     release(id, execution, queue, default(job[4], ''))

@@ -16,6 +16,9 @@ from coatcheck.job import JobError
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
+from tests.coatcheck.ward import ward
+
+__all__ = ["ward"]
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The diagram and the table of a job's life in docs/guarantees.md, made from the code's own table.
 
-``python -m tests.support.lifecycle`` writes them anew; ``tests/test_guarantees.py`` fails when they are not what
-the code says.
+``python -m tests.support.lifecycle`` writes them anew; ``tests/test_guarantees.py`` fails when they are not
+what the code says.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def diagram() -> str:
 
 def table() -> str:
     """Every transition: from, to, who, which script, when."""
-    rows = [_row(each) for each in TRANSITIONS]
-    return "\n".join(["| transition | from → to | by | script | when |", "| --- | --- | --- | --- | --- |", *rows])
+    head = ["| transition | from → to | by | script | when |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([*head, *(_row(each) for each in TRANSITIONS)])
 
 
 def with_parts(document: str) -> str:
@@ -43,7 +43,9 @@ def with_parts(document: str) -> str:
 
 
 def _row(each: Transition) -> str:
-    script = f"`{each.script}`" if each.script.isupper() else f"[`{each.script}`](../coatcheck/lua/{each.script}.lua)"
+    script = f"`{each.script}`"
+    if each.script.islower():
+        script = f"[{script}](../coatcheck/lua/{each.script}.lua)"
     change = f"{each.source or 'none'} → {each.target or 'none'}"
     return f"| {each.name} | {change} | {each.by} | {script} | {each.when} |"
 
