@@ -34,12 +34,13 @@ from coatcheck.connection import as_text
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, UnknownJobError
 from coatcheck.job import ENDED_STATUSES, RETRYABLE_STATUSES, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
+from coatcheck.recovery import MAX_LOST
 from coatcheck.scripts import FOLDER, Scripts
 from coatcheck.settings import Settings
 from coatcheck.transitions import TRANSITIONS, transition
 from tests.coatcheck.conftest import WorkerByHand
 from tests.support.invariants import violations
-from worker_image.janitor import MAX_LOST, Janitor
+from worker_image.janitor import Janitor
 
 EXAMPLES = os.environ.get("MODEL_EXAMPLES")
 PROFILE = profile(
