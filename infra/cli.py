@@ -14,7 +14,7 @@ from infra.deploy import options
 EPILOG = """\
 exit status:
   0  done, or stopped as asked
-  1  the check failed (catalog --check)
+  1  the check failed (catalog --check), or doctor found something, or with --repair had to leave something
   2  wrong arguments, settings or tasks, or a part that can't be built or started; the last line says what
  78  the same, from 'worker': no restart can help
 
@@ -85,6 +85,31 @@ def build_parser() -> argparse.ArgumentParser:
         help="where to write the files (default: %(default)s)",
     )
 
+    doctor = commands.add_parser(
+        "doctor",
+        help="find what is wrong with the jobs in Redis; --repair mends it",
+        description="Read all that Redis holds of the namespace, and report every inconsistency. A finding"
+        " counts only if a second look confirms it, so a busy system gives no false alarm.",
+        epilog="exit status:\n  0  nothing is wrong, or --repair has mended all of it\n"
+        "  1  something is wrong, or --repair had to leave something as it is\n"
+        "  2  it can't be told: no server, or wrong settings",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    doctor.add_argument("--repair", action="store_true", help="mend it, and tell what was done")
+    doctor.add_argument("--json", action="store_true", help="print a JSON document")
+    doctor.add_argument(
+        "--url",
+        metavar="REDIS_URL",
+        help="the server (default: that of REDIS_URL, else that of 'coatcheck up')",
+    )
+    doctor.add_argument(
+        "--data",
+        type=Path,
+        default=Path(".coatcheck"),
+        metavar="FOLDER",
+        help="the data folder of 'coatcheck up' (default: %(default)s)",
+    )
+
     commands.add_parser(
         "worker",
         help="run workers only, for the Redis of REDIS_URL",
@@ -113,6 +138,8 @@ def _run(parsed: argparse.Namespace) -> int:
             from infra.up import run
         case "catalog":
             from infra.catalog import run
+        case "doctor":
+            from infra.doctor import run
         case "package":
             from infra.package.command import run
         case "worker":

@@ -10,24 +10,17 @@ from collections.abc import Sequence
 
 import redis
 
-from coatcheck.codec import encode_error, encode_traceback
 from coatcheck.connection import as_text
-from coatcheck.job import JobError
 from coatcheck.keys import Keys
+from coatcheck.listing import queue_names
+from coatcheck.recovery import BATCH, PATIENCE, sweep
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
-PATIENCE = 10
-"""Seconds after which a job that a worker took but never began is put back on its queue."""
-BATCH = 500
-"""Most jobs dealt with in one step."""
-MAX_LOST = 3
-"""How often a job may lose its worker before it counts as the cause."""
-TRIM_SECONDS = 30.0
+TRIM_SECONDS = 5.0
 """How often registries drop what has expired."""
-
-LOST = JobError("WorkerLost", "the worker that ran the task was lost, and the task may run only once")
-POISONOUS = JobError("WorkerLost", f"the task lost its worker {MAX_LOST} times; it is not run again")
+TRIM_BATCHES = 100
+"""How often in one round BATCH entries of one registry are dropped."""
 
 
 class Janitor:
@@ -51,45 +44,35 @@ class Janitor:
                 self._keys.queue(queue),
             ]
             self._scripts.run("promote", keys, queue, PATIENCE, BATCH)
-        swept = self._sweep()
+        swept = sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)
         if time.monotonic() - self._trimmed >= TRIM_SECONDS:
             self._trim()
             self._trimmed = time.monotonic()
         return swept
 
-    def _sweep(self) -> list[tuple[str, str]]:
-        answer = self._scripts.run(
-            "sweep",
-            [self._keys.leases, self._keys.swept],
-            MAX_LOST,
-            *(encode_traceback(f"{error.type}: {error.message}") for error in (LOST, POISONOUS)),
-            *(encode_error(error) for error in (LOST, POISONOUS)),
-            BATCH,
-            self._lease,
-        )
-        words = [as_text(word) for word in answer]
-        return list(zip(words[::2], words[1::2], strict=True))
-
     def _trim(self) -> None:
         """Drop what expired from registries, the index and the lists of workers."""
-        now = f"({time.time():.6f}"
-        pipeline = self._redis.pipeline(transaction=False)
-        for queue in self._queues:
+        # Also of queues that nobody serves any more: their jobs end, too.
+        queues = sorted({*queue_names(self._redis, self._keys), *self._queues})
+        for queue in queues:
             for registry in ("finished", "failed", "canceled"):
-                pipeline.zremrangebyscore(self._keys.registry(registry, queue), "-inf", now)
-        pipeline.smembers(self._keys.workers)
-        workers = pipeline.execute()[-1]
-        self._drop_gone(workers)
+                keys = [self._keys.registry(registry, queue), self._keys.index]
+                for _ in range(TRIM_BATCHES):
+                    if self._scripts.run("trim", keys, BATCH) < BATCH:
+                        break
+        self._drop_gone(queues)
         self._prune_index()
 
-    def _drop_gone(self, workers: set[bytes]) -> None:
+    def _drop_gone(self, queues: Sequence[str]) -> None:
+        """Drop workers whose record has expired."""
+        lists = [self._keys.workers, *(self._keys.workers_of(queue) for queue in queues)]
+        names = sorted(self._redis.sunion(lists))
         pipeline = self._redis.pipeline(transaction=False)
-        names = sorted(workers)
         for name in names:
             pipeline.exists(name)
         gone = [name for name, alive in zip(names, pipeline.execute(), strict=True) if not alive]
         if gone:
-            for key in (self._keys.workers, *(self._keys.workers_of(queue) for queue in self._queues)):
+            for key in lists:
                 pipeline.srem(key, *gone)
             pipeline.execute()
 

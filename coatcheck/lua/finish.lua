@@ -7,9 +7,9 @@
 -- Outcomes: 'finished', 'failed' (retried while retries are left), 'stopped', 'interrupted' (the worker
 -- stops: back to the head of the queue, no attempt used up), 'unknown' (this worker has no such task: it
 -- waits on the schedule, no attempt used up, until the given second after its first refusal; then 'failed').
--- Returns the job's new status, or 'lost' when the lease is gone: then nothing is written. After it, when there
--- is one, the id of the next job, and what is to be run as fields and values. The same end may be told again when the answer was
--- lost: it is answered again and written once.
+-- Returns the job's new status, or 'lost' when the lease is gone: then nothing is written. After it, when
+-- there is one, the id of the next job, and what is to be run as fields and values. The same end may be told
+-- again when the answer was lost: it is answered again and written once.
 -- A client that wants the job to stop gets its way: what would run it again ends it instead.
 local id, execution, queue, worker, outcome = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local next_execution = ARGV[13]
@@ -29,9 +29,10 @@ local function conclude()
   local job = redis.call('HMGET', KEYS[1], 'result_ttl', 'failure_ttl', 'retries_left', 'stop_requested')
   local began = redis.call('HGET', key('execution', member), 'created_at')
   local err = ARGV[9]
-  if ARGV[12] ~= '' then redis.call('HSET', KEYS[1], 'progress', ARGV[12]) end
   for piece = 15, #ARGV, 3 do print_piece(id, execution, ARGV[piece], ARGV[piece + 1], ARGV[piece + 2]) end
   release(id, execution, queue, worker)
+  if gone(id) then return 'lost' end
+  if ARGV[12] ~= '' then redis.call('HSET', KEYS[1], 'progress', ARGV[12]) end
 
   if job[4] == '1' then
     if outcome == 'interrupted' or outcome == 'unknown' then
@@ -41,6 +42,7 @@ local function conclude()
     end
   end
 
+  if outcome ~= 'unknown' then redis.call('HDEL', KEYS[1], 'unknown_since') end
   if outcome == 'interrupted' then
     redis.call('HINCRBY', KEYS[1], 'interrupted', 1)
     redis.call('HINCRBY', KEYS[1], 'attempt', -1)
@@ -62,7 +64,7 @@ local function conclude()
     job[3] = '0'
   end
 
-  if redis.call('EXISTS', key('worker', worker)) == 1 then
+  if redis.call('EXISTS', key('worker', worker)) == 1 then  -- else it would be made without a time to live
     local counter = outcome == 'finished' and 'successful_job_count' or 'failed_job_count'
     redis.call('HINCRBY', key('worker', worker), counter, 1)
     redis.call('HINCRBYFLOAT', key('worker', worker), 'total_working_time', now - tonumber(default(began, now)))
@@ -115,6 +117,6 @@ end
 even_when_full()
 local status = conclude()
 local next_id, fields = begin_next()
-redis.call('HSET', KEYS[1], 'last_end', execution .. ':' .. status .. ':' .. next_id)
+if status ~= 'lost' then redis.call('HSET', KEYS[1], 'last_end', execution .. ':' .. status .. ':' .. next_id) end
 if next_id == '' then return {status} end
 return {status, next_id, unpack(fields)}

@@ -114,6 +114,13 @@ local function release(id, execution, queue, worker)
   return held == 1
 end
 
+-- Whether a job's hash is gone, as when somebody deleted it while it ran. Then nothing else of it stays.
+local function gone(id)
+  if redis.call('EXISTS', key('job', id)) == 1 then return false end
+  redis.call('DEL', key('results', id), key('log', id))
+  return true
+end
+
 -- End a job: its status, its registry, and the time to live of all that belongs to it.
 local function finish(id, queue, status, registry, ttl)
   redis.call('HSET', key('job', id), 'status', status, 'ended_at', iso())

@@ -5,7 +5,7 @@
 -- it, else 'ok'.
 local id, execution, lease = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local member = id .. ':' .. execution
-if not redis.call('ZSCORE', KEYS[2], member) then return 'lost' end
+if not redis.call('ZSCORE', KEYS[2], member) or redis.call('EXISTS', KEYS[1]) == 0 then return 'lost' end
 -- A lease is renewed in a full Redis too; text has to wait for room.
 if ARGV[6] == '' then even_when_full() end
 

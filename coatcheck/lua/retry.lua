@@ -13,7 +13,7 @@ redis.call('ZREM', key('canceled', queue), id)
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', key('results', id))
 redis.call('PERSIST', key('log', id))
-redis.call('HDEL', KEYS[1], 'stop_requested', 'progress', 'error', 'interrupted', 'lost', 'worker_name',
+redis.call('HDEL', KEYS[1], 'stop_requested', 'progress', 'error', 'interrupted', 'lost', 'lost_workers', 'worker_name',
   'scheduled_for', 'unknown_since', 'taken_at')
 redis.call('HSET', KEYS[1], 'started_at', '', 'ended_at', '', 'retry_token', token)
 if job[3] then redis.call('HSET', KEYS[1], 'retries_left', job[3]) end

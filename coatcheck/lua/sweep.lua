@@ -23,6 +23,13 @@ for _, member in ipairs(found) do
   local job = redis.call('HMGET', job_key, 'status', 'origin', 'execution', 'worker_name', 'at_most_once', 'failure_ttl')
   if not id or not job[1] or not job[2] then
     redis.call('ZREM', KEYS[1], member)
+    if id then
+      local worker = redis.call('HGET', key('execution', member), 'worker_name')
+      for _, queue in ipairs(redis.call('SMEMBERS', prefix .. ':queues')) do
+        release(id, execution, string.sub(queue, #key('queue', '') + 1), default(worker, ''))
+      end
+      gone(id)
+    end
   else
     local queue = job[2]
     release(id, execution, queue, default(job[4], ''))
@@ -30,6 +37,9 @@ for _, member in ipairs(found) do
       redis.call('HINCRBY', job_key, 'interrupted', 1)
       -- Workers that were told to end and gave the job back say nothing against it: not 'interrupted'.
       local lost = redis.call('HINCRBY', job_key, 'lost', 1)
+      local history = default(redis.call('HGET', job_key, 'lost_workers'), '')
+      history = history .. (history ~= '' and ', ' or '') .. default(job[4], '?') .. ' (' .. iso() .. ')'
+      redis.call('HSET', job_key, 'lost_workers', history)
       local outcome = 'queued'
       local once, poisonous = job[5] == '1', lost >= tonumber(ARGV[2])
       if redis.call('HGET', job_key, 'stop_requested') == '1' then
@@ -42,7 +52,11 @@ for _, member in ipairs(found) do
         enqueue(id, queue, true)
       else
         local text, err = ARGV[3], ARGV[5]
-        if poisonous and not once then text, err = ARGV[4], ARGV[6] end
+        if poisonous and not once then
+          local told = cjson.decode(ARGV[6])
+          told.message = told.message .. '; it lost ' .. history
+          text, err = ARGV[4], cjson.encode(told)
+        end
         redis.call('HSET', job_key, 'error', err)
         redis.call('XADD', key('results', id), 'MAXLEN', 10, '*', 'type', '2', 'exc_string', text,
           'worker_name', default(job[4], ''))

@@ -16,6 +16,9 @@ from coatcheck.job import JobError
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
+from tests.coatcheck.ward import ward
+
+__all__ = ["ward"]
 
 
 @dataclass
@@ -38,9 +41,14 @@ class WorkerByHand:
     def begin(self, queue: str = "default") -> tuple[str, str]:
         """Takes and begins the next job; returns its id and the execution's."""
         job_id, execution = self.take(queue), uuid4().hex
-        job_keys = [self.keys.job(job_id), self.keys.intermediate(queue), self.keys.leases]
-        assert self.scripts.run("begin", job_keys, job_id, queue, self.name, execution, self.lease)
+        assert self.begin_taken(job_id, execution, queue)
         return job_id, execution
+
+    def begin_taken(self, job_id: str, execution: str, queue: str = "default") -> bool:
+        """Begins a job that was taken; returns whether it may run."""
+        job_keys = [self.keys.job(job_id), self.keys.intermediate(queue), self.keys.leases]
+        args = job_id, queue, self.name, execution, self.lease
+        return bool(self.scripts.run("begin", job_keys, *args))
 
     def report(
         self, job_id: str, execution: str, text: str = "", progress: Any = None, cut: bool = False
@@ -66,16 +74,12 @@ class WorkerByHand:
     ) -> str:
         """Ends a run; returns the job's new status."""
         error = error or JobError("ValueError", "bad value", "Traceback: ...")
-        job_keys = [
-            self.keys.job(job_id),
-            self.keys.leases,
-            self.keys.results(job_id),
-            self.keys.queue(queue),
-        ]
-        packed = encode_result(json.dumps(result)), encode_traceback(error.traceback or "")
+        job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.results(job_id)]
+        job_keys.append(self.keys.queue(queue))
+        text = json.dumps([0, error.message]) if outcome == "unknown" else encode_result(json.dumps(result))
+        packed = text, encode_traceback(error.traceback or "")
         told = encode_error(error)
-        ids = (job_id, execution, queue, self.name)
-        nothing_more = ("", "", self.lease)
+        ids, nothing_more = (job_id, execution, queue, self.name), ("", "", self.lease)
         (status,) = self.scripts.run(
             "finish", job_keys, *ids, outcome, *packed, told, delay, 600, *nothing_more
         )

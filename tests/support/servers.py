@@ -51,12 +51,16 @@ class Clock:
 
 
 class RedisServer:
-    """One server with an append-only file in a folder. Takes the clock that it shall have."""
+    """One server with an append-only file in a folder.
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    Takes the clock that it shall have, and options that differ from the usual ones.
+    """
+
+    def __init__(self, folder: Path, clock: Clock, **options: str) -> None:
         self.folder = folder
         self.port = free_port()
         self._clock = clock
+        self._options = {name.replace("_", "-"): value for name, value in options.items()}
         self._primary: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,10 +85,12 @@ class RedisServer:
             "save": "",
             "maxmemory-policy": "noeviction",
             "repl-diskless-sync-delay": "0",
-        }
+        } | self._options
         if self._primary is not None:
             options["replicaof"] = f"127.0.0.1 {self._primary}"
-        arguments = [text for name, value in options.items() for text in (f"--{name}", *value.split())]
+        arguments = [
+            text for name, value in options.items() for text in (f"--{name}", *(value.split() or [""]))
+        ]
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [find_server(), *arguments],
@@ -119,9 +125,9 @@ class RedisServer:
         if self.pid:
             os.kill(self.pid, signal.SIGCONT)
 
-    def follow(self, primary: RedisServer) -> None:
-        """Start as the replica of a server, and wait until it has all of it."""
-        self._primary = primary.port
+    def follow(self, primary: RedisServer, port: int | None = None) -> None:
+        """Start as a server's replica, reached at a proxy's port maybe; wait until it has all of it."""
+        self._primary = port or primary.port
         self.start()
         self.catch_up(primary)
 

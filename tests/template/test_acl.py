@@ -14,6 +14,7 @@ import redis
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import connect
+from coatcheck.doctor import examine, repair
 from coatcheck.errors import ConflictError
 from coatcheck.job import Job, JobStatus, Submission
 from coatcheck.keys import Keys
@@ -190,6 +191,19 @@ def test_the_health_check_and_rqs_own_command_can_look(
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_doctor_may_look_and_mend(
+    submit: Submit, client: redis.Redis, keys: Keys, settings: Settings
+) -> None:
+    jobs = [submit("odd.add", {"left": number}) for number in range(3)]
+    assert examine(client, settings, pause=0, healing=0) == []
+    client.lpop(keys.queue("default"))
+    client.hset(keys.job(jobs[1].id), "status", "started")
+    found = examine(client, settings, pause=0, healing=0)
+    assert {finding.kind for finding in found} >= {"queued-nowhere", "started-without-lease"}
+    assert all(done.done for done in repair(client, settings, found))
+    assert examine(client, settings, pause=0, healing=0) == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -94,6 +95,8 @@ def test_a_job_that_kills_each_of_its_workers_is_failed_after_three(
     job = submit("odd.kill_worker", {"journal": files["journal"]})
     failed = status_is(adapter, job, JobStatus.FAILED)
     assert failed.error and failed.error.type == "WorkerLost" and "3 times" in failed.error.message
+    history = re.findall(r"[\w.-]+ \(20[^)]*Z\)", failed.error.message)
+    assert len(set(history)) == 3, "each worker that it lost, and when"
     assert (failed.interrupted, len(runs(files))) == (3, 3)
 
 

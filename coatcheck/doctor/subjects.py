@@ -1,0 +1,131 @@
+"""What is examined: the keys of a namespace and the entries of those that hold many."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from coatcheck.connection import as_text
+from coatcheck.keys import Keys
+
+
+class Subject(NamedTuple):
+    """One thing to look at: what it is, and what names it; ``doctor.lua`` has a check for each ``what``."""
+
+    what: str
+    name: str | bytes
+    member: str | bytes = ""
+
+
+REGISTRIES = ("wip", "scheduled", "deferred", "finished", "failed", "canceled")
+"""RQ's registries that hold jobs of ours."""
+
+RQ_ONLY = re.compile(
+    r"suspended|clean_registries:.*|scheduler(-lock)?:.*|job:[^:]*:dependents|job::[^:]*:dependencies|ready:.*"
+    r"|group:.*|groups|clean_groups|cron_schedulers?(:.*)?|cron_jobs?(:.*)?|rl-keys|rl:.*|registry:.*"
+    r"|queue:_compact:.*|unique:.*",
+    re.S,
+)
+"""Keys of RQ's data model that Coatcheck never writes: let be (rq 3: the same files as in ``keys.py``)."""
+
+SINGLE = {"queues", "index", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
+"""Keys that a namespace has one of."""
+
+_NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.S), what)
+    for pattern, what in (
+        (r"job:([^:]+)", "job"),
+        (r"log:([^:]+)", "log"),
+        (r"results:([^:]+)", "results"),
+        (r"execution:([^:]+:[^:]+)", "execution"),
+        (r"executions:([^:]+)", "executions"),
+        (r"worker:(.+):executions", "worker-executions"),
+        (r"worker:(.+)", "worker"),
+        (r"idempotency:(.+)", "idempotency"),
+    )
+)
+_OF_A_QUEUE = re.compile(rf"(?:queue|workers|{'|'.join(REGISTRIES)}):(.+?)(?::intermediate)?", re.S)
+
+
+def subject_of(key: bytes, keys: Keys) -> Subject | None:
+    """What a key is. None: RQ's alone, or one of those that hold many (see ``queue_of``, ``places``)."""
+    rest = _rest(key, keys)
+    for pattern, what in _NAMED:
+        if match := pattern.fullmatch(rest):
+            return Subject(what, match[1])
+    if rest in SINGLE or RQ_ONLY.fullmatch(rest):
+        return None
+    if _OF_A_QUEUE.fullmatch(rest):
+        return None
+    return Subject("unknown", key[len(keys.prefix) :])
+
+
+def queue_of(key: bytes, keys: Keys) -> str | None:
+    """The name of the queue that a list or registry belongs to, None for any other key."""
+    match = _OF_A_QUEUE.fullmatch(_rest(key, keys))
+    return match[1] if match else None
+
+
+def _rest(key: bytes, keys: Keys) -> str:
+    """A key without the prefix; nothing, which no pattern fits, for one that is no text."""
+    try:
+        return key[len(keys.prefix) + 1 :].decode()
+    except UnicodeDecodeError:
+        return ""
+
+
+class Place(NamedTuple):
+    """A key that holds many: what each member is to be looked at as, its queue ('' for all), its type."""
+
+    what: str
+    queue: str
+    key: str
+    type: str
+
+    def subject(self, member: bytes) -> Subject:
+        """What to look at for one of its members."""
+        if self.what in ("index", "leases"):
+            return Subject(self.what, member)
+        return Subject(self.what, self.queue, member)
+
+
+def places(keys: Keys, queues: list[str]) -> list[Place]:
+    """Where the jobs, runs and workers of these queues are listed, each queue's list before what is taken."""
+    found = []
+    for queue in queues:
+        found += [
+            Place("queue", queue, keys.queue(queue), "list"),
+            Place("intermediate", queue, keys.intermediate(queue), "list"),
+            *(Place(kind, queue, keys.registry(kind, queue), "zset") for kind in REGISTRIES),
+            Place("workers", queue, keys.workers_of(queue), "set"),
+        ]
+    return [
+        *found,
+        Place("workers", "", keys.workers, "set"),
+        Place("index", "", keys.index, "zset"),
+        Place("leases", "", keys.leases, "zset"),
+    ]
+
+
+def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
+    """The key in Redis that a subject is about, and its job if it is about one."""
+    what, name, member = subject.what, as_text(subject.name), as_text(subject.member)
+    job = (member or name).partition(":")[0]
+    if what in ("queue", "intermediate"):
+        return keys.queue(name) if what == "queue" else keys.intermediate(name), job
+    if what in REGISTRIES:
+        return keys.registry(what, name), job
+    if what in ("index", "leases"):
+        return f"{keys.prefix}:{what}", job
+    if what in ("job", "log", "results", "execution", "executions"):
+        return f"{keys.prefix}:{what}:{name}", job
+    key = {
+        "worker": keys.worker(name),
+        "worker-executions": f"{keys.worker(name)}:executions",
+        "workers": keys.workers_of(name) if name else keys.workers,
+        "named": keys.queue(name),
+        "unknown": f"{keys.prefix}{name}",
+        "idempotency": keys.idempotency(name),
+        "place": f"{keys.prefix}:{name}",
+    }[what]
+    return key, None
