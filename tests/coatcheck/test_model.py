@@ -34,12 +34,13 @@ from coatcheck.connection import as_text
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, UnknownJobError
 from coatcheck.job import ENDED_STATUSES, RETRYABLE_STATUSES, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
+from coatcheck.recovery import MAX_LOST
 from coatcheck.scripts import FOLDER, Scripts
 from coatcheck.settings import Settings
 from coatcheck.transitions import TRANSITIONS, transition
 from tests.coatcheck.conftest import WorkerByHand
 from tests.support.invariants import violations
-from worker_image.janitor import MAX_LOST, Janitor
+from worker_image.janitor import Janitor
 
 EXAMPLES = os.environ.get("MODEL_EXAMPLES")
 PROFILE = profile(
@@ -536,7 +537,7 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
     do("submit", later=True)
     do("time_passes", "tick", "take", "begin", "cancel")
     do("finish", outcome="stopped")
-    do("retry", "take", "tick", "time_passes", "tick", "take", "begin")
+    do("retry", "take", "tick", "time_passes", "tick", "take", "tick", "begin")
     do("finish", outcome="interrupted")
     do("take", "begin")
     do("finish", outcome="unknown")
@@ -558,6 +559,23 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
     do("submit", count=4)
     do("defer", "cancel")
     assert {each.name for each in TRANSITIONS} == SEEN
+    machine.teardown()
+
+
+def test_workers_that_gave_a_job_back_do_not_make_it_poisonous(make_machine: Callable[[], Jobs]) -> None:
+    machine = make_machine()
+    machine.first_sweep()
+    machine.submit()
+    for _ in range(MAX_LOST):
+        machine.take()
+        machine.begin()
+        machine.finish(0, "interrupted")
+    machine.take()
+    machine.begin()
+    machine.time_passes(0)
+    machine.tick()
+    assert [(job.status, job.interrupted) for job in machine.jobs.values()] == [("queued", MAX_LOST + 1)]
+    machine.redis_and_model_agree()
     machine.teardown()
 
 

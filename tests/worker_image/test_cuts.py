@@ -23,6 +23,7 @@ from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import as_text, connect
 from coatcheck.job import Job, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
+from coatcheck.recovery import MAX_LOST
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 from tests.coatcheck.conftest import WorkerByHand
@@ -30,7 +31,7 @@ from tests.support.cutting import CUTS, Cut, CuttingProxy, without_waiting
 from tests.support.invariants import violations
 from tests.worker_image.scripted import ScriptedHorse, play
 from worker_image.horse_process import HorseProcess
-from worker_image.janitor import MAX_LOST, Janitor
+from worker_image.janitor import Janitor
 from worker_image.run import Outcome, Run
 from worker_image.spool import Spool
 from worker_image.worker import CoatcheckWorker
