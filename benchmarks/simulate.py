@@ -1,4 +1,4 @@
-"""How the stack's scaling does under several loads, against other ways to scale; and whether other settings were better.
+"""How the stack's scaling does under several loads, beside other ways to scale and other settings.
 
 ``python -m benchmarks.simulate`` prints the tables of docs/scale.md in some seconds, on any machine: it is a
 model (benchmarks/simulation/), and its settings are read from template.yaml. ``--write`` puts the tables and
@@ -40,10 +40,10 @@ def picture(report: Report) -> str:
 def filled(page: str, made: dict[str, str]) -> str:
     """A page with the tables between their marks. Raises ValueError when a mark is missing."""
     for name, table in made.items():
-        mark = rf"(<!-- simulate: {name} -->\n).*?(<!-- end -->)"
-        page, count = re.subn(mark, lambda found, table=table: f"{found[1]}{table}\n{found[2]}", page, flags=re.S)  # type: ignore[misc]
-        if count != 1:
-            raise ValueError(f"the page has {count} places for the table {name}")
+        parts = re.split(rf"(?<=<!-- simulate: {name} -->\n).*?(?=<!-- end -->)", page, flags=re.S)
+        if len(parts) != 2:
+            raise ValueError(f"the page has {len(parts) - 1} places for the table {name}")
+        page = f"{table}\n".join(parts)
     return page
 
 

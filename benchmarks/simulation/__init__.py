@@ -1,1 +1,1 @@
-"""A model of the stack's scaling: ``load`` makes the jobs, ``scaling`` decides, ``stack`` runs, ``report`` tells."""
+"""A model of the stack: ``load`` makes jobs, ``stack`` runs them, ``scaling`` decides, ``report`` tells."""

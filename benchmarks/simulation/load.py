@@ -1,4 +1,4 @@
-"""Loads like those that queues meet: when jobs come, and how long each one runs. The same for the same seed."""
+"""Loads like those that queues meet: when jobs come, and how long each runs. The same for the same seed."""
 
 from __future__ import annotations
 
@@ -50,12 +50,16 @@ def log_normal(random: Random, mean: float = MEAN_SECONDS, sigma: float = 0.8) -
     return random.lognormvariate(math.log(mean) - sigma * sigma / 2, sigma)
 
 
-def heavy_tail(random: Random, mean: float = MEAN_SECONDS, alpha: float = 1.8, longest: float = HOUR) -> float:
+def heavy_tail(
+    random: Random, mean: float = MEAN_SECONDS, alpha: float = 1.8, longest: float = HOUR
+) -> float:
     """A job's time by Pareto: one in some hundred takes minutes, and at most ``longest``. Seconds."""
     return min(longest, mean * (alpha - 1) / alpha * random.paretovariate(alpha))
 
 
-def arrivals(random: Random, begin: float, end: float, rate: Callable[[float], float], most: float) -> Iterator[float]:
+def arrivals(
+    random: Random, begin: float, end: float, rate: Callable[[float], float], most: float
+) -> Iterator[float]:
     """Seconds at which jobs come at a rate that changes: a Poisson process, thinned from its highest rate."""
     now = begin
     while (now := now + random.expovariate(most)) < end:
@@ -111,8 +115,12 @@ def flash_crowd(random: Random) -> Iterator[Job]:
 
 
 SCENARIOS = (
-    Scenario("steady day", "24 h, more by day than by night: up to 1,080 jobs an hour", 24 * HOUR, steady_day),
-    Scenario("Monday morning", "8 h; at eight 1.2 jobs a second come, and ebb away", 8 * HOUR, monday_morning),
+    Scenario(
+        "steady day", "24 h, more by day than by night: up to 1,080 jobs an hour", 24 * HOUR, steady_day
+    ),
+    Scenario(
+        "Monday morning", "8 h; at eight 1.2 jobs a second come, and ebb away", 8 * HOUR, monday_morning
+    ),
     Scenario(
         "nightly batch", "6 h; 10,000 jobs at once, wanted within 2 h", 6 * HOUR, nightly_batch, 2 * HOUR
     ),

@@ -43,13 +43,16 @@ def panel(title: str, lines: Mapping[str, Sequence[float]], y: float) -> list[st
     return parts
 
 
-def text(x: float, y: float, words: str, anchor: str = "start", weight: str = "normal", fill: str = GREY) -> str:
+def text(
+    x: float, y: float, words: str, anchor: str = "start", weight: str = "normal", fill: str = GREY
+) -> str:
     """A line of text."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" fill="{fill}">{escape(words)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-weight="{weight}" fill="{fill}">{escape(words)}</text>'
 
 
 def drawing(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """A whole picture: diagrams one below the other, whose lines have the same names; those stand at its foot."""
+    """A whole picture: diagrams one below the other; the names of their lines, the same, are at its foot."""
     height = HEIGHT * len(panels) + 28
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '

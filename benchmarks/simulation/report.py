@@ -98,7 +98,7 @@ class Report:
             "the same, `WorkerMin=0`": self._scaled(scenario, replace(ours, minimum=0)),
             "CPU 60 %, tasks that compute": cpu(1.0),
             "CPU 60 %, tasks that wait": cpu(WAITING_TASKS),
-            f"fixed, for the same money: {as_dear}": fixed(as_dear),
+            f"fixed, for about the same money: {as_dear}": fixed(as_dear),
             f"fixed, `WorkerMax`: {ours.maximum}": fixed(ours.maximum),
         }
         return [Row(scenario, name, outcome, self._cost(outcome)) for name, outcome in outcomes.items()]
@@ -159,9 +159,8 @@ class Report:
         lines = ["| setting | value | USD | late jobs | p99 x cost |", "| --- | --- | --- | --- | --- |"]
         for trial in self.trials:
             value = f"**{trial.value:g}**" if trial.chosen else f"{trial.value:g}"
-            lines.append(
-                f"| {trial.setting} | {value} | {trial.cost:.2f} | {100 * trial.late:.1f} % | {trial.score:.2f} |"
-            )
+            figures = f"{trial.cost:.2f} | {100 * trial.late:.1f} % | {trial.score:.2f}"
+            lines.append(f"| {trial.setting} | {value} | {figures} |")
         return "\n".join(lines)
 
     def loads(self) -> str:

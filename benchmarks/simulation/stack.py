@@ -200,8 +200,8 @@ class Stack:
                 known = published.popleft()[1]
                 answers = [policy.decide(self._env.now, known, self._wanted) for policy in self._policies]
                 # Where several policies want to act at once, the largest number wins.
-                if (wanted := max((answer for answer in answers if answer is not None), default=None)) is not None:
-                    self._want(min(self._bounds.maximum, max(self._bounds.minimum, wanted)))
+                if wanted := [answer for answer in answers if answer is not None]:
+                    self._want(min(self._bounds.maximum, max(self._bounds.minimum, *wanted)))
 
     def _want(self, number: int, *, launched_before: bool = False) -> None:
         """Launch or end containers until there are as many. Those that run a job leave after it."""
