@@ -8,7 +8,6 @@ the picture into docs/; ``--seed`` takes other random numbers, to see what is ch
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 
 from benchmarks.simulation.load import SEED
@@ -25,7 +24,12 @@ SHOWN = "Monday morning"
 
 def tables(report: Report) -> dict[str, str]:
     """The tables by the names that their marks in the page have."""
-    return {"loads": report.loads(), "comparison": report.comparison(), "sweep": report.sweep()}
+    return {
+        "loads": report.loads(),
+        "comparison": report.comparison(),
+        "sweep": report.sweep(),
+        "costs": report.costs(),
+    }
 
 
 def picture(report: Report) -> str:
@@ -40,10 +44,11 @@ def picture(report: Report) -> str:
 def filled(page: str, made: dict[str, str]) -> str:
     """A page with the tables between their marks. Raises ValueError when a mark is missing."""
     for name, table in made.items():
-        parts = re.split(rf"(?<=<!-- simulate: {name} -->\n).*?(?=<!-- end -->)", page, flags=re.S)
-        if len(parts) != 2:
-            raise ValueError(f"the page has {len(parts) - 1} places for the table {name}")
-        page = f"{table}\n".join(parts)
+        before, mark, rest = page.partition(f"<!-- simulate: {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        if not mark or not end:
+            raise ValueError(f"the page has no place for the table {name}")
+        page = f"{before}{mark}{table}\n{end}{after}"
     return page
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from benchmarks import prices
 from benchmarks.simulation.load import SCENARIOS, SEED, Scenario
 from benchmarks.simulation.scaling import Policy, Scaling, TargetTracking
 from benchmarks.simulation.stack import Bounds, Outcome, Stack
@@ -15,6 +16,8 @@ CPU_TARGET = 60.0
 """Percent of the CPU that the policy which we compare with keeps."""
 WAITING_TASKS = 0.3
 """Share of a CPU that a task uses which mostly waits, for a database or for another service."""
+COSTED = ("steady day", "nightly batch")
+"""The loads that say how busy workers are, where a million jobs are reckoned."""
 SWEPT: dict[str, tuple[str, tuple[float, ...]]] = {
     "backlog": ("`WorkerBacklog`", (1, 2, 5, 10, 20, 40)),
     "out_cooldown": ("`ScaleOutCooldown`, s", (60, 120, 180, 300)),
@@ -161,6 +164,29 @@ class Report:
             value = f"**{trial.value:g}**" if trial.chosen else f"{trial.value:g}"
             figures = f"{trial.cost:.2f} | {100 * trial.late:.1f} % | {trial.score:.2f}"
             lines.append(f"| {trial.setting} | {value} | {figures} |")
+        return "\n".join(lines)
+
+    def busy(self, name: str) -> float:
+        """The share of the containers' time that was work, on the load of this name as the stack scales."""
+        scenario = next(scenario for scenario in self._scenarios if scenario.name == name)
+        work = sum(job.runs for job in scenario.jobs(self._seed))
+        return work / self._scaled(scenario, self._scaling).charged
+
+    def costs(self) -> str:
+        """What a million jobs cost here and on SQS and Lambda, by their time, as a Markdown table."""
+        hour = prices.container_hour(self._scaling.vcpu, self._scaling.gigabytes)
+        shares = {name: self.busy(name) for name in COSTED}
+        heads = [f"as busy as on the {name} ({100 * share:.0f} %)" for name, share in shares.items()]
+        lines = [
+            f"| a job runs | Coatcheck, {' | '.join(heads)} | SQS and Lambda | cheaper from, jobs a month |",
+            f"| --- | {'--- | ' * (len(heads) + 2)}".rstrip(),
+        ]
+        for seconds in (1, 6, 60, 600):
+            ours = [1e6 * seconds / 3600 * hour / share for share in shares.values()]
+            theirs = 1e6 * prices.lambda_job(seconds)
+            least = math.ceil(prices.queue_month() / (theirs - ours[0]) * 1e6)
+            cells = " | ".join(f"{cost:,.2f}" for cost in [*ours, theirs])
+            lines.append(f"| {seconds} s | {cells} | {least:,} |")
         return "\n".join(lines)
 
     def loads(self) -> str:
