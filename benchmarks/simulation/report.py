@@ -22,7 +22,7 @@ SWEPT: dict[str, tuple[str, tuple[float, ...]]] = {
     "backlog": ("`WorkerBacklog`", (1, 2, 5, 10, 20, 40)),
     "out_cooldown": ("`ScaleOutCooldown`, s", (60, 120, 180, 300)),
     "in_cooldown": ("`ScaleInCooldown`, s", (60, 300, 900, 1800)),
-    "minimum": ("`WorkerMin`", (0, 1)),
+    "minimum": ("`WorkerMin`", (0, 1, 2)),
 }
 """What is tried beside the template's values: the field of Scaling, its name, the values."""
 

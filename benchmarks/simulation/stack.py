@@ -21,6 +21,8 @@ METRIC_DELAY = MINUTE
 """Seconds from the publishing of a figure until alarms act on it: its period has to end first."""
 PERIOD = MINUTE
 """Seconds between two publishings."""
+PATIENCE = 20
+"""How many times its length a run may take."""
 
 Process = Generator[simpy.Event, Any, None]
 
@@ -113,12 +115,14 @@ class Stack:
         self._outcome = Outcome()
 
     def run(self) -> Outcome:
-        """Until the length is over and the last job has ended."""
+        """Until the length is over and the last job has ended. Raises RuntimeError: some never run."""
         self._want(self._bounds.minimum, launched_before=True)
         self._env.process(self._arrive())
         self._env.process(self._scale())
         self._env.run(until=self._length)
         while len(self._outcome.ran) < len(self._jobs):
+            if self._env.now > PATIENCE * self._length:
+                raise RuntimeError(f"{len(self._queue)} jobs wait for a container that never comes")
             self._env.run(until=self._env.now + PERIOD)
         for container in self._containers:
             self._charge(container)

@@ -81,7 +81,12 @@ def test_two_workers_take_two_jobs_at_once() -> None:
     assert ran([Job(0, 10), Job(0, 20), Job(0, 5)], 2, 2).waits == [0, 0, 10]
 
 
-def test_without_a_policy_and_a_worker_nothing_would_run_but_the_wake_up_starts_one() -> None:
+def test_jobs_that_nobody_would_ever_run_are_told() -> None:
+    with pytest.raises(RuntimeError, match="1 jobs wait"):
+        ran([Job(10, 5)], 0, 4, TargetTracking("backlog_per_worker", 10, 180, 300))
+
+
+def test_the_wake_up_starts_the_first_container() -> None:
     # Published at 60 s, acted on at 120 s, and the container starts in 50 s.
     outcome = ran([Job(10, 5)], 0, 4, WakeUp("ExactCapacity", 1, 300, 1))
     assert outcome.waits == [160]
