@@ -16,6 +16,7 @@ from tests.support.processes import ROOT
 
 README = (ROOT / "README.md").read_text()
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
+SCALE = (ROOT / "docs" / "scale.md").read_text()
 OUTSIDE = {"MAX_TIME_TO_WAIT"}
 """Settings of the example tasks, which are no settings of Coatcheck's."""
 
@@ -97,10 +98,11 @@ def test_every_parameter_that_a_document_sets_is_allowed() -> None:
             parse([text], load_extra()["Parameters"])
 
 
-def test_what_it_costs_is_reckoned_right() -> None:
+@pytest.mark.parametrize("page", [DEPLOY, SCALE], ids=["deploy", "scale"])
+def test_what_it_costs_is_reckoned_right(page: str) -> None:
     total = 0.0
     for arithmetic, amount in re.findall(
-        r"\| (?:`([^`]+)` )?\| (?:\*\*)?([0-9.]+)(?:\*\*)? \|$", DEPLOY, re.MULTILINE
+        r"\| (?:`([^`]+)` )?\| (?:\*\*)?([0-9.]+)(?:\*\*)? \|$", page, re.MULTILINE
     ):
         if arithmetic:
             assert re.fullmatch(r"[0-9. x+/()]+", arithmetic)
@@ -110,7 +112,7 @@ def test_what_it_costs_is_reckoned_right() -> None:
             assert float(amount) == pytest.approx(total, abs=0.001)
             total = 0.0
     assert total == 0.0, "every table has its sum"
-    for arithmetic, amount in re.findall(r"`([0-9][0-9. x+/()]+)` = ([0-9]+\.[0-9]+)", DEPLOY):
+    for arithmetic, amount in re.findall(r"`([0-9][0-9. x+/()]+)` = ([0-9]+\.[0-9]+)", page):
         assert float(amount) == pytest.approx(eval(arithmetic.replace("x", "*")), abs=0.005)
 
 

@@ -70,6 +70,10 @@ def test_no_job_is_ever_evicted(made: Stack) -> None:
     assert made["RedisParameters"]["Properties"]["maxmemory-policy"] == "noeviction"
 
 
+def test_a_kept_result_takes_no_whole_node_of_a_stream(made: Stack) -> None:
+    assert made["RedisParameters"]["Properties"]["stream-node-max-bytes"] == "256"
+
+
 @pytest.mark.parametrize(
     ("node", "percent"), [("cache.t4g.micro", "50"), ("cache.t4g.small", "25"), ("cache.r7g.large", "25")]
 )

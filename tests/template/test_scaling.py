@@ -27,6 +27,10 @@ OF_AWS = {
 """The metrics of AWS that we read, as its user guides call them."""
 
 
+SHOWN_AFTER = 90 + 60
+"""Seconds: a container's start takes up to 90, and the next figure comes within 60."""
+
+
 def metrics_of(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Namespace, name and dimensions of all that an alarm looks at."""
     for entry in [
@@ -54,6 +58,8 @@ def test_workers_follow_the_backlog_of_each(case: str, stack: Callable[..., Stac
     assert (metric["Namespace"], metric["MetricName"]) == ("Coatcheck", "BacklogPerWorker")
     assert metric["Dimensions"] == [{"Name": "Stack", "Value": "desk-1"}]
     assert metric["Statistic"] == "Average"
+    # New containers are there, and in the figure, before the next ones are asked for (docs/scale.md).
+    assert tracking["ScaleOutCooldown"] >= SHOWN_AFTER
 
 
 def test_with_no_worker_one_is_started_as_soon_as_a_job_waits(stack: Callable[..., Stack]) -> None:
@@ -61,6 +67,8 @@ def test_with_no_worker_one_is_started_as_soon_as_a_job_waits(stack: Callable[..
     step = made["WorkerWakeUp"]["StepScalingPolicyConfiguration"]
     assert step["AdjustmentType"] == "ExactCapacity"
     assert step["StepAdjustments"] == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
+    # "Exactly one" must not undo what the backlog asked for while the first containers start.
+    assert step["Cooldown"] >= 2 * SHOWN_AFTER
     alarm = made["WorkerWakeUpAlarm"]
     assert alarm["AlarmActions"] == ["WorkerWakeUp"]
     assert alarm["EvaluationPeriods"] == 1 and alarm["TreatMissingData"] == "notBreaching"

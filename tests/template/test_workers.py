@@ -68,6 +68,12 @@ def test_a_running_job_gets_all_the_time_that_fargate_gives(container: dict[str,
     assert 90 <= int(environment["WORKER_STOP_TIMEOUT"]) < 120 - KILL_AFTER
 
 
+def test_the_number_of_processes_in_a_container_can_be_set(stack: Callable[..., Stack]) -> None:
+    for given, told in ({}, "0"), ({"WorkerProcesses": 8}, "8"):
+        (container,) = stack("aws", **given)["WorkerTask"]["ContainerDefinitions"]
+        assert {"Name": "WORKER_PROCESSES", "Value": told} in container["Environment"]
+
+
 def test_health_is_a_fresh_heartbeat_and_the_check_has_no_shell(container: dict[str, Any]) -> None:
     assert container["HealthCheck"]["Command"] == ["CMD", "python", "-m", "worker_image.health"]
 
