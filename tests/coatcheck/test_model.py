@@ -537,7 +537,7 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
     do("submit", later=True)
     do("time_passes", "tick", "take", "begin", "cancel")
     do("finish", outcome="stopped")
-    do("retry", "take", "tick", "time_passes", "tick", "take", "begin")
+    do("retry", "take", "tick", "time_passes", "tick", "take", "tick", "begin")
     do("finish", outcome="interrupted")
     do("take", "begin")
     do("finish", outcome="unknown")
@@ -559,6 +559,23 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
     do("submit", count=4)
     do("defer", "cancel")
     assert {each.name for each in TRANSITIONS} == SEEN
+    machine.teardown()
+
+
+def test_workers_that_gave_a_job_back_do_not_make_it_poisonous(make_machine: Callable[[], Jobs]) -> None:
+    machine = make_machine()
+    machine.first_sweep()
+    machine.submit()
+    for _ in range(MAX_LOST):
+        machine.take()
+        machine.begin()
+        machine.finish(0, "interrupted")
+    machine.take()
+    machine.begin()
+    machine.time_passes(0)
+    machine.tick()
+    assert [(job.status, job.interrupted) for job in machine.jobs.values()] == [("queued", MAX_LOST + 1)]
+    machine.redis_and_model_agree()
     machine.teardown()
 
 

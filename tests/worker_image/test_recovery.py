@@ -15,8 +15,9 @@ import redis
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import connect
-from coatcheck.job import Job, JobStatus, Submission, utcnow
+from coatcheck.job import Job, JobStatus, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
+from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
 from infra.embedded import EmbeddedRedis
 from tests.support.polling import eventually
@@ -195,6 +196,25 @@ def test_a_job_that_was_taken_and_never_begun_is_put_back(
     assert client.lrange(keys.queue("default"), 0, -1) == [job.id.encode()]
     assert client.llen(keys.intermediate("default")) == 0
     assert adapter.get(job.id).status is JobStatus.QUEUED
+
+
+def test_a_lease_that_is_no_started_jobs_ends_and_changes_no_job(
+    submit: Submit, adapter: QueueAdapter, client: redis.Redis, keys: Keys, settings: Settings
+) -> None:
+    waiting, running = submit("odd.add", {"left": 1}), submit("odd.add", {"left": 1})
+    client.lmove(keys.queue("default"), keys.intermediate("default"), "RIGHT", "RIGHT")
+    begin = [keys.job(running.id), keys.intermediate("default"), keys.leases]
+    assert Scripts(client, settings.prefix).run("begin", begin, running.id, "default", "w", "own", 60)
+    janitor = Janitor(client, settings, ["default"])
+    janitor.tick()
+    members = (f"{waiting.id}:run", f"{running.id}:other", f"{new_job_id()}:run", "no-member-of-ours")
+    client.zadd(keys.leases, dict.fromkeys(members, 1))
+    client.zadd(keys.registry("wip", "default"), {members[0]: float("inf")})
+    assert janitor.tick() == []
+    assert client.zrange(keys.leases, 0, -1) == [f"{running.id}:own".encode()]
+    assert client.zrange(keys.registry("wip", "default"), 0, -1) == [f"{running.id}:own".encode()]
+    assert adapter.get(waiting.id).status is JobStatus.QUEUED
+    assert adapter.get(running.id).status is JobStatus.STARTED
 
 
 def test_delayed_jobs_move_on_when_they_are_due(
