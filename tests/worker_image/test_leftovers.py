@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from coatcheck.connection import as_text
 from coatcheck.doctor import examine
 from coatcheck.job import ENDED_STATUSES, Job, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
+from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 from tests.support.polling import eventually
 from tests.support.processes import PoolProcess
@@ -153,3 +155,15 @@ def test_jobs_of_a_queue_that_nobody_serves_any_more_expire_from_its_registries(
         return not client.exists(keys.registry("canceled", "former"), keys.index)
 
     eventually(tidied)
+
+
+def test_what_leaves_a_registry_leaves_the_index_at_once(
+    submit: Submit, client: redis.Redis, keys: Keys, settings: Settings
+) -> None:
+    gone, here = submit("odd.add"), submit("odd.add")
+    client.delete(keys.job(gone.id))
+    registry = keys.registry("failed", "default")
+    client.zadd(registry, {gone.id: time.time() - 2, here.id: time.time() - 2, "later": time.time() + 9})
+    assert Scripts(client, settings.prefix).run("trim", [registry, keys.index], 10) == 2
+    assert client.zrange(registry, 0, -1) == [b"later"]
+    assert client.zrange(keys.index, 0, -1) == [here.id.encode()]
