@@ -136,10 +136,8 @@ class SecretStore:
     def _read(self) -> tuple[TokenBook, str | None]:
         """The book and the id of the version that it is from; None for a secret that has none yet."""
         try:
-            answer = self._client.get_secret_value(SecretId=self._arn)
-        except self._client.exceptions.ResourceNotFoundException as error:
-            if CURRENT not in str(error):  # there is not even the secret
-                raise
+            answer = self._client.get_secret_value(SecretId=self._arn, VersionStage=CURRENT)
+        except self._client.exceptions.ResourceNotFoundException:
             return TokenBook(), None
         return TokenBook.loads(answer["SecretString"]), str(answer["VersionId"])
 

@@ -16,7 +16,7 @@ def add_command(commands: Commands) -> None:
     token = commands.add_parser(
         "token",
         help="make, list and revoke the tokens that the API takes",
-        description="Make, list and revoke tokens. Changes take effect within a minute, without a deployment.",
+        description="Make, list and revoke tokens. Changes take effect within a minute, without deploying.",
     )
     actions = token.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = _action(actions, "create", "make a token", "Make a token. It is shown once, and kept as a hash.")

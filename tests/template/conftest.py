@@ -42,6 +42,7 @@ CASES: dict[str, dict[str, str | int]] = {
 }
 """Ways to deploy, by name: the parameters of each."""
 WITH_REDIS = ["first", "aws", "from-zero", "nat", "sync", "own-vpc"]
+WITH_TOKENS = [name for name, parameters in CASES.items() if "AuthMode" not in parameters]
 WITH_WORKERS = WITH_REDIS[1:]
 
 
