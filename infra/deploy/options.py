@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 exit status:
@@ -15,7 +19,6 @@ exit status:
 130  stopped with Ctrl-C; an operation that CloudFormation has begun goes on
 """
 
-Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 SPAN = re.compile(r"([0-9]{1,6})([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coatcheck.tokens import ALL_TASKS, Scope
-from infra.deploy.options import EPILOG, Commands, add_target, span
+from infra.deploy.options import EPILOG, add_target, span
+
+if TYPE_CHECKING:
+    from infra.deploy.options import Commands
 
 DEFAULT_SCOPES = (Scope.SUBMIT, Scope.READ)
 
