@@ -11,13 +11,20 @@ from botocore.stub import ANY, Stubber
 
 from infra.deploy import localstack
 from infra.deploy.errors import DeployError
-from infra.deploy.localstack import resolve
+from infra.deploy.intrinsics import resolve
 from infra.deploy.stack import Stack, State
 from infra.deploy.target import Target
 from infra.template import load_extra
 from tests.deploy import answers
 
 STATE = State(answers.STACK_ID, "UPDATE_COMPLETE", "", answers.START, {}, {})
+CONDITIONS = {
+    "Desk": {"Fn::Equals": [{"Ref": "Name"}, "desk"]},
+    "Other": {"Fn::Not": [{"Condition": "Desk"}]},
+    "Both": {"Fn::And": [{"Condition": "Desk"}, {"Condition": "Other"}]},
+    "Either": {"Fn::Or": [{"Condition": "Desk"}, {"Condition": "Other"}]},
+    "Strange": {"Fn::Contains": [["a"], "a"]},
+}
 VALUES = {"Name": "desk", "APIHandler": "desk-api", "APIHandler.Arn": "arn:f", "AWS::Region": "eu-west-1"}
 
 
@@ -36,6 +43,25 @@ VALUES = {"Name": "desk", "APIHandler": "desk-api", "APIHandler.Arn": "arn:f", "
 )
 def test_intrinsic_functions_become_what_they_stand_for(node: object, resolved: object) -> None:
     assert resolve(node, VALUES) == resolved
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"), [("Desk", True), ("Other", False), ("Both", False), ("Either", True)]
+)
+def test_a_condition_decides(name: str, holds: bool) -> None:
+    node = {"Fn::If": [name, {"Ref": "Name"}, {"Fn::GetAtt": ["Nobody", "Arn"]}]}
+    if holds:
+        assert resolve(node, VALUES, CONDITIONS) == "desk"
+    other = {"Fn::If": [name, 1, {"Ref": "AWS::NoValue"}]}
+    assert resolve({"a": other, "b": [other, 2]}, VALUES, CONDITIONS) == (
+        {"a": 1, "b": [1, 2]} if holds else {"b": [2]}
+    )
+
+
+@pytest.mark.parametrize("name", ["Strange", "Nobody"])
+def test_a_condition_that_is_not_understood_is_told(name: str) -> None:
+    with pytest.raises(DeployError, match="LocalStack's API can't be repaired: the condition"):
+        resolve({"Fn::If": [name, 1, 2]}, VALUES, CONDITIONS)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +117,14 @@ def test_the_template_keeps_the_id_of_the_api(local: Target) -> None:
     assert adapted["PropagateTags"] is True
     assert adapted["DefinitionBody"] == localstack.NO_ROUTES
     assert properties["Tags"] == {"coatcheck": "x"}, "the template itself is left alone"
+
+
+def test_the_api_looks_at_tokens_itself_where_the_gateway_does_not(local: Target) -> None:
+    function = {"Properties": {"Environment": {"Variables": {"COATCHECK_AUTH": {"Ref": "AuthMode"}}}}}
+    template = {"Resources": {"RestAPI": {"Properties": {}}, "APIHandler": function, "Tokens": {}}}
+    adapted = localstack.adapt(template, "desk")["Resources"]["APIHandler"]["Properties"]
+    place = adapted["Environment"]["Variables"]["COATCHECK_TOKENS"]
+    assert place == {"Fn::If": ["AuthTokens", {"Ref": "Tokens"}, {"Ref": "AWS::NoValue"}]}
 
 
 def test_the_url_goes_through_localstacks_own_path() -> None:

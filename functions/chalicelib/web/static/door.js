@@ -55,6 +55,7 @@ function ask(complaint) {
   const door = place("door");
   const desk = place("desk");
   door.replaceChildren(form);
+  leave.hidden = true;
   door.hidden = false;
   desk.hidden = true;
   input.focus();
