@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from botocore.stub import ANY, Stubber
@@ -109,9 +110,16 @@ def test_the_api_gets_its_routes_and_a_deployment(local: Target, stub: Callable[
     gateway.assert_no_pending_responses()
 
 
+def whole(api: dict[str, Any]) -> dict[str, Any]:
+    """As much of the template as is adapted. Takes the API's properties."""
+    function = {"Properties": {"Environment": {"Variables": {"COATCHECK_AUTH": {"Ref": "AuthMode"}}}}}
+    of_tokens = {name: {"Condition": "AuthTokens"} for name in (*localstack.OF_AUTHORIZER, "Tokens")}
+    return {"Resources": {"RestAPI": {"Properties": api}, "APIHandler": function, **of_tokens}}
+
+
 def test_the_template_keeps_the_id_of_the_api(local: Target) -> None:
     properties = {"DefinitionBody": {"paths": {"/x": {}}}, "Tags": {"coatcheck": "x"}}
-    template = {"Resources": {"RestAPI": {"Properties": properties}}}
+    template = whole(properties)
     adapted = localstack.adapt(template, "Desk")["Resources"]["RestAPI"]["Properties"]
     assert adapted["Tags"] == {"coatcheck": "x", "_custom_id_": "desk"}
     assert adapted["PropagateTags"] is True
@@ -120,11 +128,11 @@ def test_the_template_keeps_the_id_of_the_api(local: Target) -> None:
 
 
 def test_the_api_looks_at_tokens_itself_where_the_gateway_does_not(local: Target) -> None:
-    function = {"Properties": {"Environment": {"Variables": {"COATCHECK_AUTH": {"Ref": "AuthMode"}}}}}
-    template = {"Resources": {"RestAPI": {"Properties": {}}, "APIHandler": function, "Tokens": {}}}
-    adapted = localstack.adapt(template, "desk")["Resources"]["APIHandler"]["Properties"]
-    place = adapted["Environment"]["Variables"]["COATCHECK_TOKENS"]
-    assert place == {"Fn::If": ["AuthTokens", {"Ref": "Tokens"}, {"Ref": "AWS::NoValue"}]}
+    adapted = localstack.adapt(whole({}), "desk")["Resources"]
+    variables = adapted["APIHandler"]["Properties"]["Environment"]["Variables"]
+    assert variables["COATCHECK_TOKENS"] == {"Ref": "Tokens"}
+    assert adapted.keys() == {"RestAPI", "APIHandler", "Tokens"}
+    assert "Condition" not in adapted["Tokens"], "an update could not make it"
 
 
 def test_the_url_goes_through_localstacks_own_path() -> None:

@@ -124,7 +124,7 @@ def test_what_the_authorizer_says_is_what_the_api_goes_by(guarded: Api, make: Ma
 
 def test_a_gateway_that_asked_nobody_lets_nobody_in(guarded: Api) -> None:
     for told_by_gateway in (None, {}, {"principalId": ""}):
-        guarded.authorizer = told_by_gateway  # type: ignore[assignment]
+        guarded.authorizer = told_by_gateway
         reply = guarded.get("/jobs", authorization="Bearer cc_" + "a" * 12 + "_" + "b" * 40)
         assert reply.is_problem(401, "unauthorized") and reply.json["detail"] == NO_TOKEN
         assert reply.headers["www-authenticate"] == 'Bearer realm="coatcheck"'

@@ -18,7 +18,11 @@ from tests.template.conftest import CASES
 
 OPEN = {("GET", "/"), ("GET", "/static/{name}"), ("GET", "/health")}
 MODES = ("tokens", "iam", "none")
-REQUIRED = {"tokens": [{"authorizer": []}], "iam": [{"sigv4": []}], "none": None}
+REQUIRED: dict[str, list[dict[str, list[str]]] | None] = {
+    "tokens": [{"authorizer": []}],
+    "iam": [{"sigv4": []}],
+    "none": None,
+}
 EVERYWHERE = pytest.mark.parametrize("case", CASES)
 IN_EACH_MODE = pytest.mark.parametrize("mode", MODES)
 
@@ -112,7 +116,7 @@ def test_iam_is_a_signature(case: str, stack: Callable[..., Stack]) -> None:
 
 def deployment(template: Template) -> str:
     [name] = [
-        name
+        str(name)
         for name, resource in expand(template)["Resources"].items()
         if resource["Type"] == "AWS::ApiGateway::Deployment"
     ]
