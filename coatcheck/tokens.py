@@ -16,11 +16,10 @@ import secrets
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
 from coatcheck.errors import TokenError
+from coatcheck.scopes import ALL_TASKS, Scope
 
 FORMAT = 1
 ID_LENGTH, SECRET_LENGTH = 12, 40
@@ -29,17 +28,6 @@ TOKEN = re.compile(rf"cc_([A-Za-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9]{{{SECRET_LENG
 """The secret's 40 characters are 238 random bits."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 GLOB = re.compile(r"[A-Za-z0-9_.*?-]{1,200}")
-ALL_TASKS = ("*",)
-
-
-class Scope(StrEnum):
-    """What a caller may do. ``admin`` may all."""
-
-    SUBMIT = "submit"
-    """Hand in jobs, stop them, run them again."""
-    READ = "read"
-    """Look at tasks, jobs, logs and queues."""
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +114,6 @@ class TokenBook:
             return None
         right = hmac.compare_digest(token.digest, _digest(token.salt, match[2]))
         return token if right and not token.expired(now) else None
-
-
-def task_allowed(patterns: Sequence[str], task: str) -> bool:
-    """Whether one of the patterns fits a task's name."""
-    return any(fnmatchcase(task, pattern) for pattern in patterns)
 
 
 def _check(name: str, scopes: Sequence[Scope], tasks: Sequence[str]) -> None:

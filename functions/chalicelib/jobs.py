@@ -13,8 +13,8 @@ from chalicelib.submissions import read_batch, submit
 from chalicelib.tasks import accepted
 from coatcheck.errors import FieldError, InvalidRequestError
 from coatcheck.job import JobStatus
+from coatcheck.scopes import Scope
 from coatcheck.settings import NAME
-from coatcheck.tokens import Scope
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200

@@ -34,7 +34,7 @@ from coatcheck.errors import (
     UnknownTaskError,
     UnsupportedMediaTypeError,
 )
-from coatcheck.tokens import Scope
+from coatcheck.scopes import Scope
 
 BODY_PROBLEMS = (
     InvalidJSONError,

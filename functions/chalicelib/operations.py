@@ -17,7 +17,7 @@ from coatcheck.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from coatcheck.tokens import Scope
+from coatcheck.scopes import Scope
 
 __all__ = [
     "FORM",

@@ -10,7 +10,7 @@ from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer, json_answer
 from chalicelib.routing import Route
 from coatcheck.adapter import QueueInfo, WorkerInfo
-from coatcheck.tokens import Scope
+from coatcheck.scopes import Scope
 
 
 def list_queues(_request: Request) -> Answer:

@@ -15,7 +15,7 @@ from chalicelib.context import current, gateway_path
 from chalicelib.problems import HandlerError
 from chalicelib.requests import Request, from_chalice
 from chalicelib.responses import Answer, to_chalice
-from coatcheck.tokens import Scope
+from coatcheck.scopes import Scope
 
 Handler = Callable[[Request], Answer]
 PUBLIC = None

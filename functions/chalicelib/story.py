@@ -19,7 +19,7 @@ from coatcheck.catalog import Catalog, TaskSpec
 from coatcheck.errors import FieldError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus
 from coatcheck.schema import validate
-from coatcheck.tokens import Scope
+from coatcheck.scopes import Scope
 
 
 def run_task(request: Request) -> Answer:

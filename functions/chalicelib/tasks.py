@@ -16,7 +16,7 @@ from chalicelib.submissions import Entry, submit
 from coatcheck.catalog import TaskSpec
 from coatcheck.job import Job
 from coatcheck.schema import coerce_form, validate
-from coatcheck.tokens import Scope
+from coatcheck.scopes import Scope
 
 
 def list_tasks(request: Request) -> Answer:

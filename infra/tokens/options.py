@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coatcheck.tokens import ALL_TASKS, Scope
+from coatcheck.scopes import ALL_TASKS, Scope
 from infra.deploy.options import EPILOG, add_target, span
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from coatcheck.errors import TokenError
-from coatcheck.tokens import SECRET_LENGTH, TOKEN, Scope, TokenBook, task_allowed
+from coatcheck.scopes import Scope, task_allowed
+from coatcheck.tokens import SECRET_LENGTH, TOKEN, TokenBook
 
 NOW = 1_800_000_000.0
 

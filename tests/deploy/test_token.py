@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from coatcheck.scopes import Scope
 from coatcheck.token_store import FileStore, SecretStore, TokenStore
-from coatcheck.tokens import Scope
 from infra.cli import main
 from infra.deploy.target import Target
 from infra.tokens import command

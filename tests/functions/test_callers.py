@@ -12,8 +12,9 @@ import pytest
 
 from app import authorizer
 from chalicelib.callers import NO_TOKEN
+from coatcheck.scopes import ALL_TASKS, Scope
 from coatcheck.token_store import FileStore
-from coatcheck.tokens import ALL_TASKS, Scope, TokenBook
+from coatcheck.tokens import TokenBook
 from tests.functions.client import Api
 
 ARN = "arn:aws:execute-api:eu-central-1:123456789012:abc/api/GET/jobs"

@@ -14,8 +14,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from app import app
+from coatcheck.scopes import Scope
 from coatcheck.token_store import FileStore
-from coatcheck.tokens import Scope, TokenBook
+from coatcheck.tokens import TokenBook
 from tests.infra.product import Product
 
 CALLERS = ("nobody", "malformed", "expired", "revoked", "wrong-scope", "wrong-task", "right", "admin")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app import app
-from coatcheck.tokens import Scope, TokenBook
+from coatcheck.scopes import Scope
+from coatcheck.tokens import TokenBook
 from infra import auth_mode
 from infra.template import Template
 from tests.support.cloudformation import Stack, expand
