@@ -23,6 +23,7 @@ from chalice.local import (
     LambdaEventConverter,
     LocalChalice,
     LocalGateway,
+    LocalGatewayAuthorizer,
     LocalGatewayException,
     MatchResult,
     RouteMatcher,
@@ -96,6 +97,14 @@ class Routes(RouteMatcher):
         raise ValueError(path)
 
 
+class NoAuthorizer(LocalGatewayAuthorizer):
+    """Lets every request pass: where there is no API Gateway, the app asks its authorizer by itself."""
+
+    def authorize(self, raw_path: str, lambda_event: Any, lambda_context: Any) -> tuple[Any, Any]:
+        """The request as it is."""
+        return lambda_event, lambda_context
+
+
 class ApiServer(ThreadedHTTPServer):
     """Serves a Chalice app on a port, a thread for each connection.
 
@@ -123,6 +132,7 @@ class ApiServer(ThreadedHTTPServer):
         self.gateway = LocalGateway(app, Config(config_from_disk=dict(config or {})))
         self.routes = Routes(list(app.routes))
         self.gateway.event_converter = LambdaEventConverter(self.routes, app.api.binary_types)
+        self.gateway._authorizer = NoAuthorizer(app)
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._idle = threading.Condition()
         self._active = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, _SubParsersAction
 
 import pytest
 
@@ -49,8 +49,11 @@ def commands() -> dict[str, ArgumentParser]:
 
 
 def options(parser: ArgumentParser) -> set[str]:
-    """The long options of a command, without --help."""
+    """The long options of a command and of its own commands, without --help."""
     names = {name for action in parser._actions for name in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction):
+            names = names.union(*map(options, action.choices.values()))
     return {name for name in names if name.startswith("--")} - {"--help"}
 
 
