@@ -7,11 +7,25 @@ from __future__ import annotations
 
 from chalice.app import Chalice, CloudWatchEvent, Rate
 
-from chalicelib import health, jobs, metrics, openapi, page, problems, queues, routing, story, tasks
+from chalicelib import (
+    health,
+    jobs,
+    metrics,
+    observe,
+    openapi,
+    page,
+    problems,
+    prometheus,
+    queues,
+    routing,
+    story,
+    tasks,
+)
 
 app = Chalice(app_name="coatcheck", configure_logs=False)
+app.register_middleware(observe.middleware, "http")
 app.register_middleware(problems.middleware, "http")
-for resource in (page, tasks, jobs, queues, health, openapi, story):
+for resource in (page, tasks, jobs, queues, prometheus, health, openapi, story):
     routing.bind(app, resource.ROUTES)
 
 
