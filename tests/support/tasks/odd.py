@@ -175,3 +175,8 @@ def inner_span(kill: bool = False) -> str:
         provider.force_flush()
         os.kill(os.getpid(), signal.SIGKILL)
     return f"{context.trace_id:032x}"
+
+
+def imported(names: list[str]) -> list[str]:
+    """Which of these modules its process has imported."""
+    return [name for name in names if name in sys.modules]
