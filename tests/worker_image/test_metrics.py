@@ -29,7 +29,7 @@ OPTIONAL = [
     "worker_image.prometheus",
     "worker_image.emf",
 ]
-"""Imported only where it is on. (Of OpenTelemetry redis-py imports parts of its own, where it is installed.)"""
+"""Imported only where it is on. (Parts of OpenTelemetry that are there, redis-py imports by itself.)"""
 
 
 def scrape(port: int) -> dict[tuple[str, tuple[str, ...]], float]:
