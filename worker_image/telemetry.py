@@ -44,7 +44,7 @@ class Telemetry:
 
     def began(self, run: Run, fields: Mapping[bytes, bytes]) -> None:
         """A run begins; takes the job's hash, too. To be called once the run has read it, if it can."""
-        self._waited = spans.waited(fields)
+        self._waited = spans.waited(fields) if self._counts or self._traces else 0.0
         if self._traces:
             self._span = spans.describe(run, decode_trace(fields), self._waited, self._worker)
         trace = {"trace_id": self._span["trace_id"]} if self._span else {}

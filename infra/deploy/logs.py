@@ -50,8 +50,8 @@ def readable(text: str) -> str:
     """What a line of JSON says, for people: its message, and the last line of its traceback."""
     try:
         document = json.loads(text)
-        message, traceback = document["message"], document.get("traceback", "")
-    except (ValueError, TypeError, KeyError, AttributeError):
+        message, traceback = document["message"], str(document.get("traceback", ""))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return text
     last = f" ({traceback.splitlines()[-1]})" if traceback else ""
     level = document.get("level", "info")

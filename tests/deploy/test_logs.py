@@ -158,7 +158,7 @@ def test_lines_of_json_are_shown_as_what_they_say() -> None:
     assert shown('{"level": "error", "message": "no", "traceback": "a\\nValueError: b"}') == (
         "error: no (ValueError: b)"
     )
-    for text in ("START RequestId: 1", "[1]", "{", '{"other": 1}', "null", '{"message": 1, "traceback": 2}'):
+    for text in ("START RequestId: 1", "[1]", "{", '{"other": 1}', "null"):
         assert shown(text) == text
 
 
