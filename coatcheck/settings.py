@@ -62,6 +62,10 @@ class Settings:
     worker_spool_limit: int
     worker_unknown_task_wait: int
     log_format: str
+    traces: str
+    metrics: str
+    worker_metrics: str
+    worker_metrics_port: int
 
     @property
     def prefix(self) -> str:
@@ -309,7 +313,37 @@ SETTINGS: tuple[Setting, ...] = (
         600,
         "Seconds that a job waits for a worker that has its task, before it fails.",
     ),
-    Setting("log_format", "LOG_FORMAT", _choice("text", "json"), "text", "How workers log: text or json."),
+    Setting(
+        "log_format", "LOG_FORMAT", _choice("text", "json"), "text", "How API and workers log: text or json."
+    ),
+    Setting(
+        "traces",
+        "OTEL_TRACES_EXPORTER",
+        _choice("none", "otlp"),
+        "none",
+        "otlp: send OpenTelemetry traces; OpenTelemetry's own variables tell where to, and how many.",
+    ),
+    Setting(
+        "metrics",
+        "COATCHECK_METRICS",
+        _choice("off", "prometheus"),
+        "off",
+        "prometheus: the API has GET /metrics, the figures of all queues.",
+    ),
+    Setting(
+        "worker_metrics",
+        "WORKER_METRICS",
+        _choice("off", "emf"),
+        "off",
+        "emf: workers log the figures of their jobs each minute, as CloudWatch's embedded metrics.",
+    ),
+    Setting(
+        "worker_metrics_port",
+        "WORKER_METRICS_PORT",
+        _integer(0, 65_535),
+        0,
+        "Port on which each pool of workers answers GET /metrics, for Prometheus; 0: none.",
+    ),
 )
 
 

@@ -7,9 +7,24 @@ from __future__ import annotations
 
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate
 
-from chalicelib import callers, health, jobs, metrics, openapi, page, problems, queues, routing, story, tasks
+from chalicelib import (
+    callers,
+    health,
+    jobs,
+    metrics,
+    observe,
+    openapi,
+    page,
+    problems,
+    prometheus,
+    queues,
+    routing,
+    story,
+    tasks,
+)
 
 app = Chalice(app_name="coatcheck", configure_logs=False)
+app.register_middleware(observe.middleware, "http")
 app.register_middleware(problems.middleware, "http")
 
 
@@ -19,7 +34,7 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     return callers.authorize(request)
 
 
-for resource in (page, tasks, jobs, queues, health, openapi, story):
+for resource in (page, tasks, jobs, queues, prometheus, health, openapi, story):
     routing.bind(app, resource.ROUTES, authorizer)
 
 

@@ -302,10 +302,12 @@ class ApiRequestHandler(ChaliceRequestHandler):
         self.end_headers()
         if status not in NO_BODY and self.command != "HEAD":
             self.wfile.write(body)
-        self._log_access(status)
+        self._log_access(status, headers)
 
-    def _log_access(self, status: int) -> None:
+    def _log_access(self, status: int, headers: Mapping[str, Any]) -> None:
         reading = self.command in ("GET", "HEAD") and status < HTTPStatus.BAD_REQUEST
         level = logging.DEBUG if reading else logging.INFO
         milliseconds = (time.monotonic() - self._started) * 1000
-        log.log(level, "%s %s %d %.0f ms", self.command or "?", self.path, status, milliseconds)
+        where = headers.get("Location") if status == HTTPStatus.ACCEPTED else None
+        more = f" {where[0] if isinstance(where, list) else where}" if where else ""  # tells the job's id
+        log.log(level, "%s %s %d %.0f ms%s", self.command or "?", self.path, status, milliseconds, more)

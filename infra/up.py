@@ -15,6 +15,7 @@ from pathlib import Path
 import redis
 
 from coatcheck.connection import connect
+from coatcheck.log_lines import JSONFormatter
 from coatcheck.settings import Settings, load
 from infra import catalog
 from infra.api import Api
@@ -40,7 +41,12 @@ def run(arguments: Namespace) -> int:
     Raises CoatcheckError when something can't be started; what was started has ended then.
     """
     log = MergedLog(sys.stderr)
-    logging.basicConfig(level=logging.INFO, handlers=[log.handler("api")], format="%(message)s")
+    handler = log.handler("api")
+    logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(message)s")
+    if os.environ.get("LOG_FORMAT") == "json":
+        # The app writes a line for each request then, which knows more than the server's.
+        handler.setFormatter(JSONFormatter())
+        logging.getLogger("coatcheck.api").setLevel(logging.WARNING)
     if arguments.verbose:
         logging.getLogger("coatcheck").setLevel(logging.DEBUG)
     with StopSignals() as signals, ExitStack() as stack:

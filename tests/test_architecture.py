@@ -71,6 +71,17 @@ def test_no_arrow_goes_the_wrong_way() -> None:
     assert wrong_arrows(ROOT) == []
 
 
+def test_what_is_optional_is_imported_in_one_place_only() -> None:
+    found = {
+        (path.relative_to(ROOT).as_posix(), item.name.partition(".")[0])
+        for room in set(ROOMS) - {"tests"}
+        for path in (ROOT / room).rglob("*.py")
+        for item in imports(ast.parse(path.read_text()))
+        if item.name.startswith(("opentelemetry", "prometheus_client"))
+    }
+    assert found == {("coatcheck/tracing.py", "opentelemetry")}
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_room_is_looked_at(room: str) -> None:
     found = [item for path in (ROOT / room).rglob("*.py") for item in imports(ast.parse(path.read_text()))]

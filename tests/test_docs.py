@@ -101,6 +101,32 @@ def test_every_parameter_that_a_document_sets_is_allowed() -> None:
             parse([text], load_extra()["Parameters"])
 
 
+def test_every_alarm_has_its_runbook_and_every_runbook_its_alarm() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    alarms = operations.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    resources = load_extra()["Resources"].items()
+    assert sorted(re.findall(r"^### (\w+)$", alarms, re.MULTILINE)) == sorted(
+        name for name, resource in resources if resource.get("Type") == "AWS::CloudWatch::Alarm"
+    )
+    for section in alarms.split("\n### ")[1:]:
+        steps = re.findall(r"^- \*\*(\w+):\*\*", section, re.MULTILINE)
+        assert steps == ["Look", "Do", "Over"], section.splitlines()[0]
+
+
+def test_every_link_within_the_documents_leads_somewhere() -> None:
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")):
+        for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+            if "://" in target:
+                continue
+            file, _, anchor = target.partition("#")
+            found = path.parent / file if file else path
+            assert found.exists(), (path.name, target)
+            if anchor:
+                titles = re.findall(r"^#+ (.+)$", found.read_text(), re.MULTILINE)
+                anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+                assert anchor in anchors, (path.name, target)
+
+
 @pytest.mark.parametrize("page", [DEPLOY, SCALE], ids=["deploy", "scale"])
 def test_what_it_costs_is_reckoned_right(page: str) -> None:
     total = 0.0

@@ -22,11 +22,13 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from coatcheck.errors import CatalogError
+from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.settings import Settings, load
 from coatcheck.task import set_reporter
+from coatcheck.trace_context import open_tracing
 from worker_image import runner
 from worker_image.discovery import Task, catalog_of, discover
+from worker_image.lifeline import SERVICE
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two reports of progress; what comes in between waits, the last one is always sent."""
@@ -74,16 +76,32 @@ def main() -> None:
     reporter = Reporter(channel)
     settings = load()
     try:
+        tracing = open_tracing(settings, SERVICE)
         tasks = discover(settings.tasks)
-    except CatalogError as error:
+    except (CatalogError, SettingsError) as error:
         reporter.send(broken=str(error))
         return
-    reporter.send(ready=catalog_of(tasks).version, tasks=list(tasks))
+    if tracing is not None:
+        # What a task's process logs is the job's log, and a collector that is away is none of its business.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    reporter.send(ready=catalog_of(tasks).version, tasks=list(tasks), traces=tracing is not None)
     set_reporter(reporter.progress)
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(channel, jobs), daemon=True).start()
-    while True:
-        _run(jobs.get(), tasks, settings, reporter)
+    while "end" not in (job := jobs.get()):
+        if tracing is None or job["span"] is None:
+            report = _run(job, tasks, settings)
+        else:
+            with tracing.run(job["span"]) as ended:
+                report = _run(job, tasks, settings)
+                ended(report.get("error"))
+        reporter.flush()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        reporter.send(**report, memory=_memory())
+    if tracing is not None:
+        tracing.close()
+    os._exit(0)
 
 
 def _receive(channel: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
@@ -98,25 +116,21 @@ def _receive(channel: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) ->
         os._exit(0)
 
 
-def _run(job: dict[str, Any], tasks: dict[str, Task], settings: Settings, reporter: Reporter) -> None:
-    report: dict[str, Any]
+def _run(job: dict[str, Any], tasks: dict[str, Task], settings: Settings) -> dict[str, Any]:
+    """Run a job. Returns what to report of its end."""
     try:
         signal.setitimer(signal.ITIMER_REAL, job["timeout"])
         try:
             value = runner.call(tasks, job["task"], job["arguments"])
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        report = {"result": runner.result_json(value, settings.max_result)}
+        return {"result": runner.result_json(value, settings.max_result)}
     except BaseException as error:  # sys.exit() in a task, a time-out: nothing may end this loop
         described = runner.describe(error)
         if isinstance(error, runner.TaskTimeoutError):
             message = f"the task ran longer than its time-out of {job['timeout']:g} s"
             described = replace(described, message=message)
-        report = {"error": [described.type, described.message, described.traceback]}
-    reporter.flush()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    reporter.send(**report, memory=_memory())
+        return {"error": [described.type, described.message, described.traceback]}
 
 
 def _memory() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib import bodies
+from chalicelib import bodies, observe
 from chalicelib.context import current
 from chalicelib.documents import job_document, job_summary
 from chalicelib.options import idempotency_key
@@ -69,12 +69,15 @@ def get_job(request: Request) -> Answer:
 def stop_job(request: Request) -> Answer:
     """Cancel a job that waits, ask for the stop of one that runs."""
     job = current().adapter.cancel(_checked_id(request))
+    observe.note([job])
     return json_answer(job_document(job, request), 202, PRIVATE | retry_after(job))
 
 
 def retry_job(request: Request) -> Answer:
     """Run a failed, stopped or canceled job again."""
-    return accepted(current().adapter.retry(_checked_id(request)), request)
+    job = current().adapter.retry(_checked_id(request))
+    observe.note([job])
+    return accepted(job, request)
 
 
 def get_log(request: Request) -> Answer:

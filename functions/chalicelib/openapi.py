@@ -228,6 +228,16 @@ PATHS: dict[str, Any] = {
             problems=(UnavailableError,),
         )
     },
+    "/metrics": {
+        "get": operation(
+            "get_metrics",
+            "The queues' figures, as Prometheus reads them",
+            description="Only where the setting COATCHECK_METRICS is prometheus.",
+            tags=["service"],
+            answer=content(TEXT, "text/plain"),
+            problems=(NotFoundError, UnavailableError),
+        )
+    },
     "/health": {
         "get": operation(
             "get_health",

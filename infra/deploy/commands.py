@@ -139,7 +139,7 @@ def _logs(call: Call) -> int:
     for line in reader.follow() if call.arguments.follow else reader.read():
         if call.arguments.json:
             call.console.line(line.document())
-        else:
+        elif not line.figures:
             call.console.result(str(line))
     return 0
 

@@ -41,6 +41,10 @@ DEFAULTS = {
     "worker_spool_limit": 64,
     "worker_unknown_task_wait": 600,
     "log_format": "text",
+    "traces": "none",
+    "metrics": "off",
+    "worker_metrics": "off",
+    "worker_metrics_port": 0,
 }
 
 VALID = [
@@ -76,6 +80,10 @@ VALID = [
     ("WORKER_SPOOL_LIMIT", "0", 0),
     ("WORKER_UNKNOWN_TASK_WAIT", "0", 0),
     ("LOG_FORMAT", "json", "json"),
+    ("OTEL_TRACES_EXPORTER", "otlp", "otlp"),
+    ("COATCHECK_METRICS", "prometheus", "prometheus"),
+    ("WORKER_METRICS", "emf", "emf"),
+    ("WORKER_METRICS_PORT", "9100", 9100),
 ]
 
 INVALID = [
@@ -125,6 +133,10 @@ INVALID = [
     ("WORKER_SPOOL_LIMIT", "10001", "from 0 to 10000"),
     ("WORKER_UNKNOWN_TASK_WAIT", "86401", "from 0 to 86400"),
     ("LOG_FORMAT", "xml", "text or json"),
+    ("OTEL_TRACES_EXPORTER", "console", "none or otlp"),
+    ("COATCHECK_METRICS", "1", "off or prometheus"),
+    ("WORKER_METRICS", "on", "off or emf"),
+    ("WORKER_METRICS_PORT", "65536", "from 0 to 65535"),
 ]
 
 PASSWORDS = [

@@ -29,6 +29,7 @@ ROUTES = {
     ("GET", "/jobs/{id}/log"),
     ("POST", "/jobs/{id}/retry"),
     ("GET", "/queues"),
+    ("GET", "/metrics"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
     ("POST", "/_run_task"),
