@@ -1,0 +1,119 @@
+"""The judge: reads what the clients saw and what the tasks wrote down, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tests.chaos.history import MISSING, Broken, Case, History
+from tests.chaos.journal import Run
+
+Runs = dict[str, list[Run]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known of one run of the suite."""
+
+    history: History
+    runs: Runs
+
+    @property
+    def cases(self) -> list[Case]:
+        """Every job."""
+        return list(self.history.cases.values())
+
+    @property
+    def faults(self) -> list[Broken]:
+        """Every fault that was made."""
+        return self.history.faults
+
+    def runs_of(self, case: Case) -> list[Run]:
+        """The runs of a job, as the journal tells them."""
+        return self.runs.get(case.token, [])
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A promise that was broken: which, of which job, and how."""
+
+    rule: str
+    job: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: job {self.job}: {self.text}"
+
+
+Rule = Callable[[Evidence], Iterator[tuple[str, str]]]
+"""Yields a job and what is wrong with it, for each promise that was broken."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came out.
+
+    ``recoveries``: seconds from the kill of a worker to the next run of its job, or to the job's end, each
+    with whether no other fault was made meanwhile.
+    """
+
+    jobs: int
+    runs: int
+    faults: Counter[str]
+    statuses: Counter[str]
+    problems: list[Problem]
+    lost: int
+    duplicated: int
+    recoveries: list[tuple[float, bool]] = field(default_factory=list)
+
+    @property
+    def slowest(self) -> float:
+        """The slowest recovery that no other fault held up, in seconds."""
+        return max((seconds for seconds, alone in self.recoveries if alone), default=0.0)
+
+
+def judge(evidence: Evidence, rules: dict[str, Rule]) -> Verdict:
+    """Hold every rule against the evidence."""
+    problems = [Problem(name, job, text) for name, rule in rules.items() for job, text in rule(evidence)]
+    last = Counter(case.seen[-1].status for case in evidence.cases if case.seen)
+    return Verdict(
+        jobs=len(evidence.cases),
+        runs=sum(len(runs) for runs in evidence.runs.values()),
+        faults=Counter(broken.kind for broken in evidence.faults),
+        statuses=last,
+        problems=problems,
+        lost=sum(not case.ended for case in evidence.cases),
+        duplicated=sum(_repeated(runs) for runs in evidence.runs.values()),
+        recoveries=list(recoveries(evidence)),
+    )
+
+
+def _repeated(runs: list[Run]) -> int:
+    """How many runs came after one that had not failed by itself."""
+    return sum(earlier.how != "raised" for earlier in runs[:-1])
+
+
+def recoveries(evidence: Evidence) -> Iterator[tuple[float, bool]]:
+    """How long the job of each killed worker waited for what came next."""
+    kills = {broken.pid: broken for broken in evidence.faults if broken.kind == "kill-worker" and broken.pid}
+    by_token = {case.token: case for case in evidence.cases}
+    for token, runs in evidence.runs.items():
+        for number, run in enumerate(runs):
+            kill = kills.get(run.worker)
+            case = by_token.get(token)
+            if kill is None or case is None or run.began > kill.began or run.ended is not None:
+                continue
+            later = [other.began for other in runs[number + 1 :]]
+            ends = [seen.answered for seen in case.seen if seen.ended and seen.answered > kill.began]
+            if not later and not ends:
+                continue
+            next_step = min([*later[:1], *ends])
+            alone = not any(
+                other is not kill and other.began < next_step and other.ended > kill.began - 1
+                for other in evidence.faults
+            )
+            yield next_step - kill.began, alone
+
+
+__all__ = ["MISSING", "Evidence", "Problem", "Rule", "Verdict", "judge", "recoveries"]
