@@ -14,10 +14,15 @@ Runs = dict[str, list[Run]]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known of one run of the suite."""
+    """All that is known of one run of the suite.
+
+    ``grace``: seconds in which a run must have ended after its job has, or after a stop was granted. What is
+    paused or cut off hears of it late, but no fault lasts as long.
+    """
 
     history: History
     runs: Runs
+    grace: float = 10.0
 
     @property
     def cases(self) -> list[Case]:
@@ -67,10 +72,9 @@ class Verdict:
     duplicated: int
     recoveries: list[tuple[float, bool]] = field(default_factory=list)
 
-    @property
-    def slowest(self) -> float:
-        """The slowest recovery that no other fault held up, in seconds."""
-        return max((seconds for seconds, alone in self.recoveries if alone), default=0.0)
+    def slowest(self, *, alone: bool) -> float:
+        """The slowest recovery in seconds: of those that no other fault held up, or of all."""
+        return max((seconds for seconds, was_alone in self.recoveries if was_alone or not alone), default=0.0)
 
 
 def judge(evidence: Evidence, rules: dict[str, Rule]) -> Verdict:

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -51,6 +52,10 @@ class Http:
     def __init__(self, port: int, history: History) -> None:
         self._history = history
         self._connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
     def ask(self, method: str, path: str, body: Any = None, key: str | None = None) -> Reply:
         """Send a request and read its answer."""
@@ -110,10 +115,14 @@ class Clients:
             watcher.ending.set()
         for watcher in self._watchers:
             watcher.thread.join()
+            watcher.http.close()
 
     def final_look(self) -> None:
         """Look once more at every job and its log, and at those that nobody had an answer for."""
-        http = Http(self._port, self.history)
+        with closing(Http(self._port, self.history)) as http:
+            self._look_finally(http)
+
+    def _look_finally(self, http: Http) -> None:
         path: str | None = "/jobs?limit=200"
         while path is not None:
             page = _insist(http, "GET", path).document
@@ -135,18 +144,18 @@ class Clients:
                 after = page["next"]
 
     def _submit_all(self) -> None:
-        http = Http(self._port, self.history)
-        while True:
-            with self._lock:
-                order = next(self._orders, None)
-            if order is None:
-                return
-            sleep_until(self._start + order.at)
-            jobs = self._submit(http, order)
-            if jobs is None:
-                self.history.unanswered += 1
-            elif order.twice:
-                self._submit(http, order)
+        with closing(Http(self._port, self.history)) as http:
+            while True:
+                with self._lock:
+                    order = next(self._orders, None)
+                if order is None:
+                    return
+                sleep_until(self._start + order.at)
+                jobs = self._submit(http, order)
+                if jobs is None:
+                    self.history.unanswered += 1
+                elif order.twice:
+                    self._submit(http, order)
 
     def _submit(self, http: Http, order: Order) -> list[str] | None:
         while True:
@@ -194,7 +203,7 @@ class Watcher:
     def __init__(self, http: Http, rng: random.Random) -> None:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.ending = threading.Event()
-        self._http = http
+        self.http = http
         self._rng = rng
         self._watches: list[Watch] = []
         self._lock = threading.Lock()
@@ -234,7 +243,7 @@ class Watcher:
             done = self._change(case, "cancel", "DELETE", f"/jobs/{case.job}")
             watch.intents -= {"cancel"} if done else set()
         else:
-            _look(case, self._http.ask("GET", f"/jobs/{case.job}"))
+            _look(case, self.http.ask("GET", f"/jobs/{case.job}"))
             status = case.seen[-1].status
             if "stop" in watch.intents and status == "started":
                 done = self._change(case, "cancel", "DELETE", f"/jobs/{case.job}")
@@ -249,7 +258,7 @@ class Watcher:
         watch.due = time.monotonic() + pause
 
     def _change(self, case: Case, what: str, method: str, path: str) -> bool:
-        reply = self._http.ask(method, path)
+        reply = self.http.ask(method, path)
         case.asked.append(Asked(what, reply.asked, reply.answered, reply.status, reply.document))
         if reply.status == 202:
             case.look(Seen(reply.asked, reply.answered, reply.document["status"], reply.document))

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.chaos.history import Broken
-from tests.chaos.servers import FAKETIME
 from tests.chaos.system import System
+from tests.support.servers import FAKETIME
 
 Steps = Iterator[float]
 Damage = Callable[[System, random.Random, Broken], Steps]

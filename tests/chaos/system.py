@@ -17,11 +17,11 @@ from types import TracebackType
 from coatcheck.settings import load
 from infra import catalog
 from tests.chaos import journal
-from tests.chaos.proxy import Proxy
-from tests.chaos.servers import Clock, RedisServer
 from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, environment
+from tests.support.proxy import Proxy
+from tests.support.servers import Clock, RedisServer
 
 ADDRESS_SPACE = 4 << 30
 """Bytes of address space that each worker process may have."""

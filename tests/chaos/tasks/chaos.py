@@ -28,15 +28,15 @@ def quick(token: str) -> str:
     return run.run
 
 
-def steps(token: str, seconds: float) -> str:
+def steps(token: str, seconds: float, silent: bool = False) -> str:
     """Takes its time, prints and reports."""
-    return _steps(token, seconds)
+    return _steps(token, seconds, silent)
 
 
 @task(retries=0)
-def once(token: str, seconds: float) -> str:
+def once(token: str, seconds: float, silent: bool = False) -> str:
     """Like steps, but may never run twice."""
-    return _steps(token, seconds)
+    return _steps(token, seconds, silent)
 
 
 @task(retries=4, retry_delays=[0, 1])
@@ -80,16 +80,17 @@ def hungry(token: str, megabytes: int) -> str:
     return run.run
 
 
-def _steps(token: str, seconds: float) -> str:
+def _steps(token: str, seconds: float, silent: bool) -> str:
     run = Writer(token)
     end = time.monotonic() + seconds
     number = 0
     while True:
-        print(f"{run.run} {number}")
         left = end - time.monotonic()
+        if not silent:
+            print(f"{run.run} {number}")
+            progress(1 - left / seconds if seconds else 1, f"step {number}")
         if left <= 0:
             break
-        progress(1 - left / seconds, f"step {number}")
         time.sleep(min(TICK, left))
         run.write("tick")
         number += 1
