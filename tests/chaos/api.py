@@ -9,6 +9,7 @@ import sys
 
 from coatcheck.settings import load
 from infra.api import Api
+from worker_image.lifeline import follow_parent
 
 
 def main() -> None:
@@ -16,6 +17,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     api = Api(load(), os.environ, "127.0.0.1", int(sys.argv[1]))
     api.start()
+    follow_parent()
     print(api.url, flush=True)
     signal.pause()
 

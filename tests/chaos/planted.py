@@ -22,12 +22,16 @@ class Edit:
 
 @dataclass(frozen=True)
 class Bug:
-    """One bug: its edits, the scenario that brings it out, and the rules of which one must be broken."""
+    """One bug: its edits, the scenario that brings it out, and the rules of which one must be broken.
+
+    ``patience``: seconds that the last jobs may take to end.
+    """
 
     name: str
     scenario: str
     rules: frozenset[str]
     edits: tuple[Edit, ...]
+    patience: float = 6.0
 
 
 def plant(edits: tuple[Edit, ...], folder: Path) -> Path:
@@ -47,10 +51,15 @@ ENDED = frozenset({"ended", "kept"})
 
 BUGS = (
     Bug(
-        "the end is written without a lease",
+        "nobody asks for the lease",
         "a late worker",
         frozenset({"no fenced write", "ends are final"}),
         (
+            Edit(
+                "coatcheck/lua/renew.lua",
+                "if not redis.call('ZSCORE', KEYS[2], member) then return 'lost' end",
+                "",
+            ),
             Edit(
                 "coatcheck/lua/finish.lua",
                 "if not redis.call('ZSCORE', KEYS[2], member) then return 'lost' end",
@@ -89,8 +98,8 @@ BUGS = (
         (
             Edit(
                 "worker_image/worker.py",
-                'if answer == "lost":\n                    return Outcome',
-                'if answer == "never":\n                    return Outcome',
+                'if answer == "lost":\n                    return Outcome.given_away()',
+                'if answer == "never":\n                    return Outcome.given_away()',
             ),
         ),
     ),
@@ -101,8 +110,8 @@ BUGS = (
         (
             Edit(
                 "worker_image/worker.py",
-                'taken = self.connection.blmove(source, target, DEQUEUE_SECONDS, "LEFT", "RIGHT")',
-                "popped = self.connection.blpop([source], DEQUEUE_SECONDS); taken = popped and popped[1]",
+                'return self.connection.blmove(source, target, seconds, "LEFT", "RIGHT")',
+                "return (self.connection.blpop([source], seconds) or (None, None))[1]",
             ),
             Edit(
                 "coatcheck/lua/begin.lua",
@@ -110,6 +119,7 @@ BUGS = (
                 "",
             ),
         ),
+        12.0,  # longer than a taken job waits to be put back
     ),
     Bug(
         "the log takes a repeated piece twice",
@@ -130,10 +140,8 @@ BUGS = (
         (
             Edit(
                 "coatcheck/adapter.py",
-                '            answer = self._scripts.run("submit", '
-                "[self._keys.index, self._keys.idempotency(digest)], *args)\n",
+                '            answer = self._scripts.run("submit", keys, *args, durable=True)\n',
                 "            import threading\n\n"
-                "            keys = [self._keys.index, self._keys.idempotency(digest)]\n"
                 "            later = lambda: self._scripts.run('submit', keys, *args)\n"
                 "            threading.Timer(0.3, later).start()\n"
                 "            answer = [b'new', created_at.isoformat().encode()]\n",
@@ -221,12 +229,15 @@ BUGS = (
                 "",
             ),
             Edit(
-                "worker_image/worker.py",
-                "                return as_text(answer)\n",
-                "                if outcome.kind == 'finished':\n"
-                "                    time.sleep(0.3)\n"
-                "                    self._redis.xadd(keys[2], {'type': '1', 'return_value': args[0]})\n"
-                "                return as_text(answer)\n",
+                "worker_image/ending.py",
+                "            unknown_task_wait,\n        )\n        return as_text(answer)\n",
+                "            unknown_task_wait,\n        )\n"
+                "        if self.kind == 'finished':\n"
+                "            import time\n\n"
+                "            time.sleep(0.3)\n"
+                "            record = {'type': '1', 'return_value': encode_result(self.result)}\n"
+                "            scripts._client.xadd(keys.results(self.job_id), record)\n"
+                "        return as_text(answer)\n",
             ),
         ),
     ),

@@ -21,12 +21,19 @@ from tests.chaos.system import Layout, System
 from tests.support.polling import eventually
 from tests.support.processes import ROOT
 
+GRACE = 4.0
+"""Seconds in which a run must have ended after its job has."""
+
 
 def _order(at: float, task: str, token: str, *then: str, key: str = "", **more: Any) -> Order:
     """A request for one job; ``more`` are its arguments, and its ``delay``."""
     delay = more.pop("delay", None)
     ask = Ask(token, f"chaos.{task}", {"token": token, **more}, delay, frozenset(then))
     return Order(at, (ask,), key or None, twice=bool(key))
+
+
+def _quick(token: str) -> Ask:
+    return Ask(token, "chaos.quick", {"token": token})
 
 
 def _run(system: System, token: str, number: int = 1, seconds: float = 20) -> journal.Run:
@@ -83,7 +90,9 @@ def _late_worker_once(system: System, clients: Clients) -> list[Broken]:
     broken = _pause_the_holder(system, "held")
     with suppress(AssertionError):
         eventually(lambda: all(case.ended for case in clients.history.cases.values()), seconds=8)
-    return _go_on(broken)
+    made = _go_on(broken)
+    time.sleep(GRACE + 0.5)
+    return made
 
 
 def _killed_workers(system: System, _clients: Clients) -> list[Broken]:
@@ -97,6 +106,7 @@ def _killed_workers(system: System, _clients: Clients) -> list[Broken]:
 
 def _cuts(system: System, _clients: Clients) -> list[Broken]:
     broken = Broken("cut", time.monotonic())
+    _run(system, "q0")
     system.proxy.delay(0.04)
     for number in range(24):
         time.sleep(0.15 + 0.01 * (number % 7))
@@ -143,8 +153,12 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "cut connections": Scenario(
         lambda: [
-            *(_order(0.025 * number, "quick", f"q{number}") for number in range(150)),
-            *(_order(0.3 * number, "steps", f"s{number}", seconds=0.6) for number in range(12)),
+            *(_order(0, "steps", f"s{number}", seconds=0.6) for number in range(12)),
+            Order(
+                0,
+                tuple(Ask(f"q{number}", "chaos.quick", {"token": f"q{number}"}) for number in range(90)),
+                "q",
+            ),
         ],
         _cuts,
         {"pools": 1, "workers": 3},
@@ -161,4 +175,4 @@ def play(name: str, folder: Path, root: Path = ROOT, patience: float = 40.0) -> 
     """Play a scenario with the product that lies in ``root``, in a folder for logs."""
     scenario = SCENARIOS[name]
     layout = Layout(root=root, **scenario.layout)
-    return trial(folder, layout, scenario.orders(), scenario.damage, patience=patience, grace=4.0)
+    return trial(folder, layout, scenario.orders(), scenario.damage, patience=patience, grace=GRACE)

@@ -22,6 +22,7 @@ from tests.support.ports import free_port
 from tests.support.processes import ROOT, environment
 from tests.support.proxy import Proxy
 from tests.support.servers import Clock, RedisServer
+from worker_image import lifeline
 
 ADDRESS_SPACE = 4 << 30
 """Bytes of address space that each worker process may have."""
@@ -48,7 +49,7 @@ class Child:
                 [sys.executable, *self._arguments],
                 cwd=self._root,
                 env=self._environ,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its end tells the process that we are gone
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -59,6 +60,7 @@ class Child:
     def keep(self) -> None:
         """Start it again if it has ended."""
         if self.process.poll() is not None:
+            self._close()
             self.start()
 
     def end(self, timeout: float) -> None:
@@ -71,6 +73,11 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
 
 @dataclass
@@ -151,7 +158,8 @@ class System:
             WORKER_LEASE=str(self.layout.lease),
             WORKER_PROCESSES=str(self.layout.workers),
             PYTHONPATH=str(self.layout.root),
-            **{journal.VARIABLE: str(self.journal)},
+            **{journal.VARIABLE: str(self.journal), lifeline.VARIABLE: "1"},
+            REDIS_WAIT_REPLICAS=str(int(self.layout.replica)),
             **self.layout.variables,
         )
         # What is killed can't write its coverage, and measuring it would only take time.

@@ -10,9 +10,6 @@ from tests.chaos.planted import BUGS, Bug, plant
 from tests.chaos.run import report
 from tests.chaos.scenarios import SCENARIOS, play
 
-PATIENCE = 13.0
-"""Seconds that a job gets to end where a bug was planted: longer than a taken job waits to be put back."""
-
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_product_keeps_its_promises(scenario: str, tmp_path: Path) -> None:
@@ -22,5 +19,5 @@ def test_the_product_keeps_its_promises(scenario: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_planted_bug_is_found(bug: Bug, tmp_path: Path) -> None:
-    verdict = play(bug.scenario, tmp_path / "run", plant(bug.edits, tmp_path / "product"), PATIENCE)
+    verdict = play(bug.scenario, tmp_path / "run", plant(bug.edits, tmp_path / "product"), bug.patience)
     assert {problem.rule for problem in verdict.problems} & bug.rules, report(verdict)
