@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import math
 import random
 import threading
 import time
@@ -77,16 +78,20 @@ class Http:
 
 
 class Clients:
-    """Carries out orders against the API of a port. ``run`` returns when all are submitted."""
+    """Carries out orders against the API of a port. ``run`` returns when all are submitted.
 
-    def __init__(self, port: int, orders: list[Order], seed: int) -> None:
+    ``forget``: seconds after which nobody looks any more at a job that is over.
+    """
+
+    def __init__(self, port: int, orders: list[Order], seed: int, forget: float = math.inf) -> None:
         self.history = History()
         self._port = port
         self._orders: Iterator[Order] = iter(orders)
         self._lock = threading.Lock()
         self._start = time.monotonic()
         self._watchers = [
-            Watcher(Http(port, self.history), random.Random(f"{seed} {number}")) for number in range(WATCHERS)
+            Watcher(Http(port, self.history), random.Random(f"{seed} {number}"), forget)
+            for number in range(WATCHERS)
         ]
         self._turn = itertools.cycle(self._watchers)
 
@@ -195,12 +200,14 @@ class Watch:
     number: int
     case: Case = field(compare=False)
     intents: set[str] = field(compare=False)
+    over_since: float = field(default=math.inf, compare=False)
 
 
 class Watcher:
     """Looks at its jobs, one after another, and stops, cancels and retries those that are meant to be."""
 
-    def __init__(self, http: Http, rng: random.Random) -> None:
+    def __init__(self, http: Http, rng: random.Random, forget: float) -> None:
+        self._forget = forget
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.ending = threading.Event()
         self.http = http
@@ -234,6 +241,8 @@ class Watcher:
                 return
             if watch.due <= time.monotonic():
                 self._attend(watch)
+                if time.monotonic() > watch.over_since + self._forget:
+                    continue
             with self._lock:
                 heapq.heappush(self._watches, watch)
 
@@ -252,6 +261,7 @@ class Watcher:
                 done = self._change(case, "retry", "POST", f"/jobs/{case.job}/retry")
                 watch.intents -= {"retry"} if done else set()
         over = case.ended and not ("retry" in watch.intents and case.seen[-1].status in RETRYABLE)
+        watch.over_since = min(watch.over_since, time.monotonic()) if over else math.inf
         with self._lock:
             (self._open.discard if over else self._open.add)(watch.number)
         pause = self._rng.uniform(*LOOK_AGAIN) if over else LOOK_SECONDS

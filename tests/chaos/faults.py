@@ -41,7 +41,7 @@ def _pause(pids: list[int], rng: random.Random, broken: Broken, seconds: float) 
 
 def kill_worker(system: System, rng: random.Random, broken: Broken) -> Steps:
     """Kill a work-horse's supervisor."""
-    _signal(system.workers(), rng, broken, signal.SIGKILL)
+    _signal(system.workers(system.victims), rng, broken, signal.SIGKILL)
     yield 0
 
 
@@ -53,13 +53,13 @@ def kill_horse(system: System, rng: random.Random, broken: Broken) -> Steps:
 
 def kill_pool(system: System, rng: random.Random, broken: Broken) -> Steps:
     """Kill the process that keeps a pool's workers running."""
-    _signal([pool.process.pid for pool in system.pools], rng, broken, signal.SIGKILL)
+    _signal([pool.process.pid for pool in system.victims], rng, broken, signal.SIGKILL)
     yield 0
 
 
 def stop_pool(system: System, rng: random.Random, broken: Broken) -> Steps:
     """End a pool in order, as a rolling replacement does."""
-    _signal([pool.process.pid for pool in system.pools], rng, broken, signal.SIGTERM)
+    _signal([pool.process.pid for pool in system.victims], rng, broken, signal.SIGTERM)
     yield 0
 
 

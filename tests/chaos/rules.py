@@ -75,8 +75,10 @@ def no_fenced_write(evidence: Evidence) -> Found:
 def no_stale_log(evidence: Evidence) -> Found:
     """The log has each line of the deciding run once, in order, and none of an older run after a newer's."""
     for case in evidence.cases:
+        if case.log is None:
+            continue
         runs = {run.id: run for run in evidence.runs_of(case)}
-        lines = [line.split(" ") for line in (case.log or "").splitlines() if line]
+        lines = [line.split(" ") for line in case.log.splitlines() if line]
         owners = [owner for owner, _ in lines if owner in runs]
         changes = [owner for before, owner in pairwise(["", *owners]) if owner != before]
         if len(set(changes)) != len(changes):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,13 +85,15 @@ class Child:
 class Layout:
     """What is started: pools, workers in each, seconds of a lease, and a replica or none.
 
-    ``root`` is where the product's packages lie; ``variables`` are further settings.
+    ``spared``: how many pools, the last ones, are not killed. ``root`` is where the product's packages lie;
+    ``variables`` are further settings.
     """
 
     pools: int = 2
     workers: int = 2
     lease: int = 2
     replica: bool = False
+    spared: int = 0
     root: Path = ROOT
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -191,9 +194,15 @@ class System:
         self.primary, self.replica = self.replica, None
         self.proxy.redirect(self.primary.port)
 
-    def workers(self) -> list[int]:
-        """The processes of all workers (the work-horses' supervisors)."""
-        return [pid for pool in self.pools for pid in children(pool.process.pid, "worker_image.worker")]
+    @property
+    def victims(self) -> list[Child]:
+        """The pools that may be killed."""
+        return self.pools[: len(self.pools) - self.layout.spared]
+
+    def workers(self, pools: Sequence[Child] | None = None) -> list[int]:
+        """The processes of all workers (the work-horses' supervisors), or of those of some pools."""
+        pools = self.pools if pools is None else pools
+        return [pid for pool in pools for pid in children(pool.process.pid, "worker_image.worker")]
 
     def horses(self) -> list[int]:
         """The processes of all work-horses."""
