@@ -100,24 +100,29 @@ def _repeated(runs: list[Run]) -> int:
 
 def recoveries(evidence: Evidence) -> Iterator[tuple[float, bool]]:
     """How long the job of each killed worker waited for what came next."""
-    kills = {broken.pid: broken for broken in evidence.faults if broken.kind == "kill-worker" and broken.pid}
     by_token = {case.token: case for case in evidence.cases}
-    for token, runs in evidence.runs.items():
-        for number, run in enumerate(runs):
-            kill = kills.get(run.worker)
-            case = by_token.get(token)
-            if kill is None or case is None or run.began > kill.began or run.ended is not None:
-                continue
-            later = [other.began for other in runs[number + 1 :]]
-            ends = [seen.answered for seen in case.seen if seen.ended and seen.answered > kill.began]
-            if not later and not ends:
-                continue
-            next_step = min([*later[:1], *ends])
-            alone = not any(
-                other is not kill and other.began < next_step and other.ended > kill.began - 1
-                for other in evidence.faults
-            )
-            yield next_step - kill.began, alone
+    for kill in evidence.faults:
+        if kill.kind != "kill-worker" or not kill.pid:
+            continue
+        before = [
+            run
+            for runs in evidence.runs.values()
+            for run in runs
+            if run.worker == kill.pid and run.began < kill.began
+        ]
+        run = max(before, key=lambda run: run.began, default=None)
+        case = by_token.get(run.token) if run is not None else None
+        if run is None or case is None or run.ended is not None:
+            continue
+        nexts = [other.began for other in evidence.runs_of(case) if other.began > run.began]
+        nexts += [seen.answered for seen in case.seen if seen.ended]
+        if not nexts or min(nexts) < kill.began:
+            continue
+        alone = not any(
+            other is not kill and other.began < min(nexts) and other.ended > kill.began - 1
+            for other in evidence.faults
+        )
+        yield min(nexts) - kill.began, alone
 
 
 __all__ = ["MISSING", "Evidence", "Problem", "Rule", "Verdict", "judge", "recoveries"]
