@@ -113,6 +113,7 @@ class System:
         self.api_port = free_port()
         self.api: Child
         self.pools: list[Child] = []
+        self._children: list[Child] = []
         self._servers = 1
         self._stack = ExitStack()
         self._ending = threading.Event()
@@ -127,16 +128,7 @@ class System:
                 stack.callback(self._drop_replica)
                 self.add_replica()
             self._environ = self._make_environ()
-            catalog.write(
-                catalog.build(self._environ | {"PYTHONPATH": self._environ["PYTHONPATH"]}),
-                Path(self._environ["COATCHECK_CATALOG"]),
-            )
-            self.api = self._child("api", "-m", "tests.chaos.api", str(self.api_port))
-            stack.callback(lambda: self.api.end(5))
-            for number in range(self.layout.pools):
-                pool = self._child(f"pool-{number}", "-m", "worker_image")
-                stack.callback(pool.end, 15)
-                self.pools.append(pool)
+            self.start_product(stack)
             keeper = threading.Thread(target=self._keep, daemon=True)
             keeper.start()
             stack.callback(keeper.join)
@@ -168,13 +160,26 @@ class System:
         # What is killed can't write its coverage, and measuring it would only take time.
         return {name: value for name, value in environ.items() if not name.startswith("COVERAGE_")}
 
-    def _child(self, name: str, *arguments: str) -> Child:
-        return Child(list(arguments), self.layout.root, self._environ, self.folder / f"{name}.log")
+    def start_child(self, name: str, *arguments: str) -> Child:
+        """Start Python with these arguments; it is started again whenever it dies."""
+        child = Child(list(arguments), self.layout.root, self._environ, self.folder / f"{name}.log")
+        self._children.append(child)
+        return child
 
     def _keep(self) -> None:
         while not self._ending.wait(KEEP_SECONDS):
-            for child in (self.api, *self.pools):
+            for child in self._children:
                 child.keep()
+
+    def start_product(self, stack: ExitStack) -> None:
+        """Start the API and the pools, with their end on the stack."""
+        catalog.write(catalog.build(self._environ), Path(self._environ["COATCHECK_CATALOG"]))
+        self.api = self.start_child("api", "-m", "tests.chaos.api", str(self.api_port))
+        stack.callback(self.api.end, 5)
+        for number in range(self.layout.pools):
+            pool = self.start_child(f"pool-{number}", "-m", "worker_image")
+            stack.callback(pool.end, 15)
+            self.pools.append(pool)
 
     def _drop_replica(self) -> None:
         if self.replica is not None:
