@@ -54,6 +54,8 @@ def make_ask(rng: random.Random, token: str) -> Ask:
     elif kind == "long":
         arguments["seconds"] = 8.0
         then.add("stop")
+    elif kind == "flaky":
+        arguments["failures"] = rng.choice([0, 1, 1, 2])
     elif kind == "hungry":
         arguments["megabytes"] = 24
     elif kind == "later":

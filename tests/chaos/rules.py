@@ -78,7 +78,13 @@ def no_stale_log(evidence: Evidence) -> Found:
         if case.log is None:
             continue
         runs = {run.id: run for run in evidence.runs_of(case)}
-        lines = [line.split(" ") for line in case.log.splitlines() if line]
+        lines = [
+            (owner, number) for owner, _, number in (line.partition(" ") for line in case.log.splitlines())
+        ]
+        odd = [" ".join(line) for line in lines if not line[1].isdigit()]
+        if odd:
+            yield case.job, f"no run printed {odd[0]!r}"
+            continue
         owners = [owner for owner, _ in lines if owner in runs]
         changes = [owner for before, owner in pairwise(["", *owners]) if owner != before]
         if len(set(changes)) != len(changes):

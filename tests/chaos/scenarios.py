@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coatcheck.settings import SETTINGS
 from tests.chaos import journal
 from tests.chaos.checker import Verdict
 from tests.chaos.clients import Clients
@@ -21,6 +22,7 @@ from tests.chaos.system import Layout, System
 from tests.support.polling import eventually
 from tests.support.processes import ROOT
 
+DEFAULT_LEASE = next(setting.default for setting in SETTINGS if setting.field == "worker_lease")
 GRACE = 4.0
 """Seconds in which a run must have ended after its job has."""
 
@@ -55,7 +57,7 @@ def _alone() -> list[Order]:
     return [
         _order(0, "once", "lasting", seconds=5.0),
         *quick,
-        *(_order(1, "flaky", f"f{number}") for number in range(5)),
+        *(_order(1, "flaky", f"f{number}", failures=2) for number in range(2)),
         *(_order(1, "broken", f"b{number}", "retry") for number in range(2)),
         *(_order(1, "quick", f"l{number}", delay=1) for number in range(3)),
         _order(1.5, "steps", "stopped", "stop", seconds=12.0),
@@ -104,6 +106,12 @@ def _killed_workers(system: System, _clients: Clients) -> list[Broken]:
     return made
 
 
+def _killed_holder(system: System, _clients: Clients) -> list[Broken]:
+    worker = _run(system, "held").worker
+    os.kill(worker, signal.SIGKILL)
+    return [Broken("kill-worker", time.monotonic(), time.monotonic(), worker)]
+
+
 def _cuts(system: System, _clients: Clients) -> list[Broken]:
     broken = Broken("cut", time.monotonic())
     _run(system, "q0")
@@ -150,6 +158,11 @@ SCENARIOS: dict[str, Scenario] = {
         ],
         _killed_workers,
         {"pools": 1, "workers": 2},
+    ),
+    "a killed worker, with the default lease": Scenario(
+        lambda: [_order(0, "steps", "held", seconds=1.5)],
+        _killed_holder,
+        {"pools": 1, "workers": 2, "lease": DEFAULT_LEASE},
     ),
     "cut connections": Scenario(
         lambda: [

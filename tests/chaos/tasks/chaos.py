@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import random
 import time
 
 from coatcheck import progress, task
@@ -40,10 +39,10 @@ def once(token: str, seconds: float, silent: bool = False) -> str:
 
 
 @task(retries=4, retry_delays=[0, 1])
-def flaky(token: str) -> str:
-    """Fails in half of its runs."""
+def flaky(token: str, failures: int) -> str:
+    """Fails in its first runs."""
     run = Writer(token)
-    if random.random() < 0.5:
+    if begun(token) <= failures:
         run.write("raised")
         raise PlannedError(run.run)
     run.write("returned")
