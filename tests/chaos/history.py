@@ -86,11 +86,12 @@ class History:
     """What all clients saw.
 
     ``jobs``: which ids a token was answered with; ``wrong``: answers that no request of ours may get;
-    ``unanswered``: requests without a key whose answer did not come.
+    ``unanswered``: requests without a key whose answer did not come; ``findings``: the doctor's.
     """
 
     cases: dict[str, Case] = field(default_factory=dict)
     jobs: dict[str, set[str]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     unanswered: int = 0
+    findings: list[str] = field(default_factory=list)
     faults: list[Broken] = field(default_factory=list)

@@ -57,13 +57,13 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/renew.lua",
-                "if not redis.call('ZSCORE', KEYS[2], member) then return 'lost' end",
-                "",
+                "if not redis.call('ZSCORE', KEYS[2], member) or",
+                "if",
             ),
             Edit(
                 "coatcheck/lua/finish.lua",
-                "if not redis.call('ZSCORE', KEYS[2], member) then return 'lost' end",
-                "",
+                "if not redis.call('ZSCORE', KEYS[2], member) then",
+                "if false then",
             ),
         ),
     ),
@@ -186,7 +186,13 @@ BUGS = (
         "nobody looks for lost workers",
         "killed workers",
         ENDED,
-        (Edit("worker_image/janitor.py", "swept = self._sweep()", "swept: list[tuple[str, str]] = []"),),
+        (
+            Edit(
+                "worker_image/janitor.py",
+                "swept = sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)",
+                "swept: list[tuple[str, str]] = []",
+            ),
+        ),
     ),
     Bug(
         "a work-horse outlives its worker",
@@ -213,8 +219,8 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/finish.lua",
-                "  enqueue(id, queue, false)\n  return 'queued'",
-                "  return 'queued'",
+                "  enqueue(id, queue, false)\n  return answer('queued')",
+                "  return answer('queued')",
             ),
         ),
     ),
@@ -252,7 +258,11 @@ BUGS = (
         "nothing is broken",
         frozenset({"stop is obeyed"}),
         (
-            Edit("coatcheck/lua/cancel.lua", "redis.call('HSET', KEYS[1], 'stop_requested', '1')", ""),
+            Edit(
+                "coatcheck/lua/cancel.lua",
+                "redis.call('HSET', KEYS[1], 'stop_requested', '1', 'cancel_token', token)",
+                "",
+            ),
             Edit(
                 "coatcheck/lua/cancel.lua",
                 "redis.call('PUBLISH', key('pubsub', default(job[3], '')), "

@@ -91,6 +91,10 @@ def no_stale_log(evidence: Evidence) -> Found:
             yield case.job, f"lines of its runs are mixed: {changes}"
         elif changes != sorted(changes, key=lambda owner: runs[owner].began):
             yield case.job, "an older run wrote after a newer one"
+        if any(
+            _rolled_back(evidence, run.last) or _rolled_back(evidence, run.began) for run in runs.values()
+        ):
+            continue  # pieces of the log may be lost with the primary
         for owner in set(owners):
             numbers = [int(number) for name, number in lines if name == owner]
             if numbers != list(range(len(numbers))):
@@ -206,6 +210,12 @@ def _rolled_back(evidence: Evidence, moment: float) -> bool:
     )
 
 
+def doctor_finds_nothing(evidence: Evidence) -> Found:
+    """What is left in Redis is consistent."""
+    for text in evidence.history.findings:
+        yield "?", text
+
+
 def _deciding(case: Case, runs: list[Run]) -> Run | None:
     """The run that the job's outcome is of, if it is one's."""
     if case.last is None or not case.ended:
@@ -245,4 +255,5 @@ RULES: dict[str, Rule] = {
     "runs end with their job": runs_end_with_their_job,
     "nothing is lost without a fault": nothing_is_lost_without_a_fault,
     "no wrong answers": no_wrong_answers,
+    "doctor finds nothing": doctor_finds_nothing,
 }

@@ -69,6 +69,7 @@ def trial(
         clients.wait(patience)
         clients.close()
         clients.final_look()
+        clients.history.findings = system.examine()
     clients.history.faults = made
     return judge(Evidence(clients.history, journal.read(system.journal), grace), RULES)
 

@@ -98,6 +98,7 @@ def soak(folder: Path, minutes: float, gap: float, rate: float, seed: int) -> So
         ending.set()
         sampler.join()
         clients.close()
+        clients.history.findings = system.examine()
     clients.history.faults = made
     # A job that nobody had an answer for may be gone by now.
     rules = {name: rule for name, rule in RULES.items() if name != "no run without a job"}

@@ -15,6 +15,8 @@ from pathlib import Path
 from resource import RLIMIT_AS, prlimit
 from types import TracebackType
 
+from coatcheck import doctor
+from coatcheck.connection import connect
 from coatcheck.settings import load
 from infra import catalog
 from tests.chaos import journal
@@ -198,6 +200,14 @@ class System:
         self.replica.promote()
         self.primary, self.replica = self.replica, None
         self.proxy.redirect(self.primary.port)
+
+    def examine(self) -> list[str]:
+        """What ``coatcheck doctor`` finds."""
+        settings = load(self._environ)
+        with connect(settings, socket_timeout=30) as client:
+            return [
+                f"{found.kind} {found.key}: {found.message}" for found in doctor.examine(client, settings)
+            ]
 
     @property
     def victims(self) -> list[Child]:

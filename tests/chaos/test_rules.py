@@ -31,11 +31,12 @@ def broken(
     asked: tuple[Asked, ...] = (),
     task: str = "chaos.quick",
     token: str = "token",
+    log: str = "",
     **history: Any,
 ) -> set[str]:
     """The rules that are broken where a job was seen like this, once a second from second 5 on."""
     seen = [Seen(5.0 + n, 5.1 + n, text["status"], text) for n, text in enumerate(documents)]
-    case = Case("job", "token", task, log="", seen=seen, asked=list(asked))
+    case = Case("job", "token", task, log=log, seen=seen, asked=list(asked))
     evidence = Evidence(History(cases={"job": case}, **history), {token: list(runs)})
     return {problem.rule for problem in judge(evidence, RULES).problems}
 
@@ -79,6 +80,10 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
         ),
         ("nothing is lost without a fault", broken(document("finished", result="run-1", interrupted=1))),
         ("no wrong answers", broken(FINISHED, wrong=["GET /: 500"])),
+        ("doctor finds nothing", broken(FINISHED, findings=["queued-nowhere"])),
+        ("no stale log", broken(FINISHED, log="Traceback of what?\n")),
+        ("no stale log", broken(FINISHED, log="run-1 0\nrun-1 0\n")),
+        ("no stale log", broken(FINISHED, log="run-2 0\nrun-1 0\n", runs=(RUN, SECOND))),
     ],
 )
 def test_a_rule_finds_what_it_is_about(rule: str, found: set[str]) -> None:
