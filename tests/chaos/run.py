@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,16 +61,14 @@ def trial(
     """Start a system, let clients carry out orders while it is damaged, and judge what came of it."""
     with System(folder, layout) as system:
         clients = Clients(system.api_port, orders, seed)
-        made: list[Broken] = []
-        breaker = threading.Thread(target=lambda: made.extend(damage(system, clients)))
-        breaker.start()
-        clients.run()
-        breaker.join()
+        with ThreadPoolExecutor() as executor:
+            made = executor.submit(damage, system, clients)
+            clients.run()
+            clients.history.faults = made.result()
         clients.wait(patience)
         clients.close()
         clients.final_look()
         clients.history.findings = system.examine()
-    clients.history.faults = made
     return judge(Evidence(clients.history, journal.read(system.journal), grace), RULES)
 
 

@@ -28,10 +28,10 @@ GRACE = 4.0
 
 
 def _order(at: float, task: str, token: str, *then: str, key: str = "", **more: Any) -> Order:
-    """A request for one job; ``more`` are its arguments, and its ``delay``."""
-    delay = more.pop("delay", None)
+    """A request for one job; ``more`` are its arguments, its ``delay``, and whether to ask ``twice``."""
+    delay, twice = more.pop("delay", None), more.pop("twice", False)
     ask = Ask(token, f"chaos.{task}", {"token": token, **more}, delay, frozenset(then))
-    return Order(at, (ask,), key or None, twice=bool(key))
+    return Order(at, (ask,), key or None, twice)
 
 
 def _quick(token: str) -> Ask:
@@ -53,7 +53,9 @@ def _nothing(_system: System, _clients: Clients) -> list[Broken]:
 
 
 def _alone() -> list[Order]:
-    quick = [_order(0.03 * number, "quick", f"q{number}", key=f"k{number}") for number in range(30)]
+    quick = [
+        _order(0.03 * number, "quick", f"q{number}", key=f"k{number}", twice=True) for number in range(30)
+    ]
     return [
         _order(0, "once", "lasting", seconds=5.0),
         *quick,
@@ -177,7 +179,7 @@ SCENARIOS: dict[str, Scenario] = {
         {"pools": 1, "workers": 3},
     ),
     "a killed API": Scenario(
-        lambda: [_order(1.5 * number, "quick", f"q{number}") for number in range(3)],
+        lambda: [_order(1.5 * number, "quick", f"q{number}", key=f"k{number}") for number in range(3)],
         _killed_api,
         {"pools": 1, "workers": 1},
     ),

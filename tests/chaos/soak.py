@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from tests.chaos import journal
 from tests.chaos.checker import Evidence, Verdict, judge
 from tests.chaos.clients import Clients
 from tests.chaos.faults import CLOCK, carry_out, kinds, schedule
-from tests.chaos.history import Broken
 from tests.chaos.plan import make_orders
 from tests.chaos.rules import RULES
 from tests.chaos.run import report
@@ -83,23 +83,21 @@ def soak(folder: Path, minutes: float, gap: float, rate: float, seed: int) -> So
     layout = Layout(pools=2, workers=1, lease=4, spared=1, variables=short)
     with System(folder, layout) as system:
         clients = Clients(system.api_port, make_orders(seed, int(rate * seconds), seconds), seed, forget=45.0)
-        made: list[Broken] = []
         faults = schedule(seed, gentle, seconds, gap)
-        breaker = threading.Thread(target=lambda: made.extend(carry_out(system, faults)))
         memory = {name: Memory() for name in NAMES}
         ending = threading.Event()
         start = time.monotonic()
         sampler = threading.Thread(target=_sample, args=(system, memory, start, ending))
-        for thread in (breaker, sampler):
-            thread.start()
-        clients.run()
-        breaker.join()
+        sampler.start()
+        with ThreadPoolExecutor() as executor:
+            made = executor.submit(carry_out, system, faults)
+            clients.run()
+            clients.history.faults = made.result()
         clients.wait(60)
         ending.set()
         sampler.join()
         clients.close()
         clients.history.findings = system.examine()
-    clients.history.faults = made
     # A job that nobody had an answer for may be gone by now.
     rules = {name: rule for name, rule in RULES.items() if name != "no run without a job"}
     verdict = judge(Evidence(clients.history, journal.read(system.journal)), rules)
