@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up catalog image localstack localstack-down venv test lint format lock clean
+.PHONY: help up catalog image localstack localstack-down venv test chaos soak lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,12 @@ test: lint $(VENV)/checkov/.installed ## Run all that CI runs: lint, then the te
 	$(BIN)/coverage run -m pytest -n $(CORES) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
+
+chaos: $(VENV)/.installed-dev ## Break everything, 20 times over, and prove that no job is lost (ARGS="--seeds 1")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.installed-dev ## Half an hour of work and faults, with an eye on memory (ARGS="--minutes 5")
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check
