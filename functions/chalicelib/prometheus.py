@@ -36,4 +36,4 @@ def get_metrics(_request: Request) -> Answer:
     return Answer(200, render([jobs, wait, workers]), {"Content-Type": CONTENT_TYPE, **PRIVATE})
 
 
-ROUTES = (Route("GET", "/metrics", get_metrics),)
+ROUTES = (Route("GET", "/metrics", get_metrics, Scope.READ),)
