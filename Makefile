@@ -57,6 +57,7 @@ lock: $(VENV)/.installed-dev ## Renew the requirement files (ARGS="--upgrade")
 	$(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
 	$(LOCK) worker_image/requirements.in --constraint requirements-dev.txt --output-file worker_image/requirements.txt
 	$(LOCK) $(ARGS) requirements-checkov.in --output-file requirements-checkov.txt
+	$(LOCK) $(ARGS) requirements-bench.in --output-file requirements-bench.txt
 
 clean: ## Remove what was made: .venv, caches, coverage (not the jobs in .coatcheck)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* coatcheck.egg-info
@@ -81,10 +82,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt >&2
 	@touch $@
 
-# checkov has an environment of its own: it insists on versions that the rest doesn't take.
-$(VENV)/checkov/.installed: $(VENV)/.made requirements-checkov.txt
+# checkov has an environment of its own: it insists on versions that the rest doesn't take. So have the queues
+# that the benchmarks compare ours to.
+$(VENV)/checkov/.installed $(VENV)/bench/.installed: $(VENV)/%/.installed: $(VENV)/.made requirements-%.txt
 	@rm -rf $(@D)
 	@$(BIN)/python -m venv $(@D) >&2
 	@$(@D)/bin/pip --quiet --quiet --disable-pip-version-check --no-input \
-		install --require-hashes --requirement requirements-checkov.txt >&2
+		install --require-hashes --requirement requirements-$*.txt >&2
 	@touch $@
