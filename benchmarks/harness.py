@@ -33,10 +33,18 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure. ``quick``: one round of little work, to see that all still runs."""
+    """How to measure. ``quick``: one round of little work, to see that all still runs.
+
+    ``only``: what to measure, where a benchmark has several things side by side; none: all of them.
+    """
 
     quick: bool = False
     rounds: int = ROUNDS
+    only: tuple[str, ...] = ()
+
+    def wants(self, name: str) -> bool:
+        """Whether that is to be measured."""
+        return not self.only or name in self.only
 
 
 @dataclass
@@ -98,11 +106,11 @@ class Report:
         return self.figures[-1]
 
     def ratio(self, name: str, above: str, below: str, bound: float, *, at_least: bool = True) -> None:
-        """A goal for the ratio of two figures, round by round."""
-        over = next(figure.values for figure in self.figures if figure.name == above)
-        under = next(figure.values for figure in self.figures if figure.name == below)
-        values = [a / b for a, b in zip(over, under, strict=True)]
-        self.goals.append(Goal(name, bound, values, at_least))
+        """A goal for the ratio of two figures, round by round; none when one of them was not wanted."""
+        found = {figure.name: figure.values for figure in self.figures}
+        if above in found and below in found:
+            values = [a / b for a, b in zip(found[above], found[below], strict=True)]
+            self.goals.append(Goal(name, bound, values, at_least))
 
     def save(self) -> Path:
         """Write it as JSON. Returns the file."""
@@ -217,7 +225,7 @@ def measured(measure: Callable[[Options], Report], options: Options) -> Report:
     report.rounds = len(rounds(options))
     report.seconds = time.monotonic() - begin
     report.machine = machine()
-    if not options.quick:
+    if not options.quick and not options.only:
         report.save()
     return report
 
@@ -240,5 +248,6 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = Non
     """The options of a benchmark's command."""
     parser.add_argument("--quick", action="store_true", help="one round of little work; judges nothing")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds (default: {ROUNDS})")
+    parser.add_argument("--only", metavar="NAMES", default="", help="what to measure, separated by ;")
     found = parser.parse_args(arguments)
-    return Options(quick=found.quick, rounds=found.rounds)
+    return Options(found.quick, found.rounds, tuple(name for name in found.only.split(";") if name))

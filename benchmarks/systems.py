@@ -31,6 +31,10 @@ class Pending:
     count: tuple[str, ...]
     expected: int
 
+    def left(self, client: Any) -> int:
+        """How many have not ended yet."""
+        return abs(self.expected - int(client.execute_command(*self.count)))
+
     def done(self, client: Any) -> bool:
         """Whether all of them have ended."""
         name, *keys = self.count
@@ -53,6 +57,8 @@ class System:
     url_variable: str = "BENCH_REDIS_URL"
     jobs: int = 500
     """How many jobs to begin with; the benchmark finds out how many fill its time."""
+    workers: Pending | None = None
+    """The command that counts the processes that are ready, where a job that has run does not tell."""
 
     def environment(self, url: str) -> dict[str, str]:
         """The variables of its worker."""
@@ -116,15 +122,16 @@ def peer(name: str, module: str, *command: str, **options: Any) -> System:
     return System(name, (str(PEERS), "-m", *command), submit_to_peer(module), **options)
 
 
-def ours(processes: int = 1, **variables: str) -> System:
+def ours(processes: int = 1) -> System:
     """Our own pool, with the default settings but for the number of processes."""
     return System(
         "coatcheck" if processes == 1 else f"coatcheck, {processes} processes",
         (sys.executable, "-m", "worker_image"),
         submit_ours,
-        {"COATCHECK_TASKS": "benchmarks.tasks", "WORKER_PROCESSES": str(processes), **variables},
+        {"COATCHECK_TASKS": "benchmarks.tasks", "WORKER_PROCESSES": str(processes)},
         url_variable="REDIS_URL",
         jobs=1500,
+        workers=Pending(("SCARD", Keys(our_settings("redis://localhost").prefix).workers), processes),
     )
 
 

@@ -14,3 +14,8 @@ async def asleep(seconds: float) -> float:
     """Waits, as for an answer from elsewhere."""
     await asyncio.sleep(seconds)
     return seconds
+
+
+def payload(text: str, number: int) -> int:
+    """Arguments as a client may send them."""
+    return len(text) + number
