@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up catalog image localstack localstack-down venv test lint format lock clean
+.PHONY: help up catalog image localstack localstack-down venv test lint bench bench-docs format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,7 @@ image: ## Build the worker's image (TAG=coatcheck-worker) and print its size
 
 venv: $(VENV)/.installed-dev ## Make .venv with all that is needed to develop
 
-test: lint $(VENV)/checkov/.installed ## Run all that CI runs: lint, then the tests with their coverage (ARGS="-k name")
+test: lint $(VENV)/checkov/.installed $(VENV)/bench/.installed ## Run all that CI runs: lint, then the tests with their coverage (ARGS="-k name")
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n $(CORES) $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -46,6 +46,12 @@ lint: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev $(VENV)/bench/.installed ## Measure all, beside other queues, against the goals (10 minutes)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-docs: $(VENV)/.installed-dev ## Put the last make bench into docs/performance.md
+	$(BIN)/python -m benchmarks.document
 
 format: $(VENV)/.installed-dev ## Lay the code out anew
 	$(BIN)/ruff check --fix

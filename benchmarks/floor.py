@@ -46,7 +46,7 @@ class Floor:
         return True
 
     def many_jobs(self, count: int, worker: str = "floor") -> None:
-        """End as many jobs, for a benchmark that needs ended ones: the same scripts, many in one round trip."""
+        """End as many jobs by the same scripts, many in one round trip: where ended jobs are needed."""
         keys, queue, prefix = self._keys, self._queue, self._prefix
         shas = {name: self._redis.script_load(source(name)) for name in ("begin", "finish")}
         for start in range(0, count, BATCH):

@@ -30,7 +30,6 @@ from benchmarks.systems import BATCH, our_settings, submissions
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import connect
 from coatcheck.job import JobStatus
-from coatcheck.keys import Keys
 from coatcheck.settings import Settings
 
 SMALL, LARGE, QUICK = (1000, 100), (1_000_000, 100_000), (20_000, 2000)
@@ -39,7 +38,7 @@ GOAL = 1.2
 CALLS = 50
 """Calls of an operation in a round; their median counts."""
 CALL_SECONDS = 0.6
-"""How long the calls of one operation on one namespace may take in a round: a slow one is called less often."""
+"""How long the calls of one operation may take in a round: a slow one is called less often."""
 WORKERS = 500
 KEPT = 1000
 """Ids that are remembered, to be asked for."""
@@ -128,7 +127,7 @@ def measure(options: Options) -> Report:
     report.tables["An operation on the small and on the large namespace, in ms (medians)"] = [
         ["", "small", "large"],
         *(
-            [name, *(number(statistics.median(column)) for column in zip(*pairs))]
+            [name, *(number(statistics.median(column)) for column in zip(*pairs, strict=True))]
             for name, pairs in found.items()
         ),
     ]

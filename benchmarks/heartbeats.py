@@ -8,7 +8,6 @@ import random
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ class Sender:
 
     def __init__(self, address: tuple[str, int], commands: list[tuple[Words, float]]) -> None:
         self.socket = socket.create_connection(address)
-        packer: Any = Connection()
+        packer: Any = Connection()  # type: ignore[no-untyped-call]
         self.commands = [(b"".join(packer.pack_command(*words)), every) for words, every in commands]
 
     def send(self, index: int) -> float:

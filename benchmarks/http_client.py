@@ -26,7 +26,7 @@ class Connection:
         self.socket.sendall(self._request)
 
     def answered(self) -> bool:
-        """Read what is there. Returns whether the answer is complete; raises RuntimeError unless it is 200."""
+        """Read what is there. Returns whether the answer is complete. Raises RuntimeError: it is not 200."""
         data = self.socket.recv(65536)
         if not data:
             raise RuntimeError("the server closed the connection")

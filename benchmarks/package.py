@@ -58,7 +58,7 @@ def plain(target: Path) -> Path:
 
 
 def start(folder: Path, event: str, environ: Mapping[str, str]) -> tuple[float, float]:
-    """Milliseconds that a fresh interpreter takes to import an unpacked package's app, and for a first request."""
+    """Milliseconds that a fresh interpreter takes to import an unpacked package, and for a first request."""
     command = [sys.executable, "-I", "-S", "-B", "-c", IMPORT, str(folder), event]
     told = subprocess.run(command, capture_output=True, text=True, check=True, env=environ).stdout
     imported, answered, status = told.split()
@@ -131,8 +131,8 @@ def measure(options: Options) -> Report:
     first = report.figure(f"{OURS}: first request", "ms").values
     report.goals.append(Goal("first request after the import", FIRST_GOAL, first, at_least=False, unit="ms"))
     total = statistics.median(sum(sample.values()) for sample in samples)
-    title = f"What remains of the import, by module ({len(samples[0])} of them, {number(total)} ms under -X importtime)"
-    report.tables[title] = module_rows(samples)
+    modules = f"{len(samples[0])} of them, {number(total)} ms under -X importtime"
+    report.tables[f"What remains of the import, by module and by package ({modules})"] = module_rows(samples)
     return report
 
 

@@ -43,8 +43,8 @@ from coatcheck.settings import Settings
 from worker_image.discovery import catalog_of, discover
 
 sys.path.insert(0, str(ROOT / "functions"))
-from app import app as our_app  # noqa: E402
-from chalicelib import context as contexts  # noqa: E402
+from app import app as our_app
+from chalicelib import context as contexts
 
 CALLS = 300
 """Calls of each kind in one round; their median counts."""

@@ -1,4 +1,4 @@
-"""A Redis for one benchmark: the product's embedded Valkey, on a port of loopback, as durable as it is there."""
+"""A Redis for a benchmark: the embedded Valkey, on a port of loopback, with the product's own durability."""
 
 from __future__ import annotations
 

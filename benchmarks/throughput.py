@@ -152,7 +152,7 @@ def measure(options: Options) -> Report:
 
 
 def scaling_goal(found: Sequence[Measured]) -> float:
-    """How many times as many jobs two processes must run: 1.8, or what is left of the cores and of Redis' one.
+    """How many times as many jobs two processes must run: 1.8, or less when the cores or Redis' one are full.
 
     Takes what one process' runs found.
     """

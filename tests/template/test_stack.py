@@ -49,7 +49,9 @@ def test_with_a_redis_of_ones_own_there_is_no_network_no_cache_no_container(
     assert not services & {"EC2", "ElastiCache", "ECS", "ECR", "ApplicationAutoScaling", "Events"}
     variables = stack(case)["APIHandler"]["Environment"]["Variables"]
     assert variables["REDIS_URL"] == CASES[case]["RedisUrl"]
-    assert not {"REDIS_CLUSTER", "REDIS_WAIT_REPLICAS", "REDIS_IAM_USER", "REDIS_IAM_CACHE"} & variables.keys()
+    assert (
+        not {"REDIS_CLUSTER", "REDIS_WAIT_REPLICAS", "REDIS_IAM_USER", "REDIS_IAM_CACHE"} & variables.keys()
+    )
 
 
 def test_the_first_deployment_makes_the_repository_but_no_workers(stack: Callable[..., Stack]) -> None:
