@@ -171,7 +171,7 @@ def goal_rows(goals: Sequence[Goal]) -> list[list[str]]:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as a table of Markdown that can be read as it is; numbers stand to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     numeric = [
         all(_looks_numeric(row[column]) for row in rows[1:]) and len(rows) > 1
         for column in range(len(rows[0]))
@@ -185,7 +185,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     rule = [
         "-" * (width - 1) + ":" if right else "-" * width
-        for width, right in zip([max(3, width) for width in widths], numeric, strict=True)
+        for width, right in zip(widths, numeric, strict=True)
     ]
     return "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])
 
