@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from benchmarks import asynchronous, breakdown, growth, package, requests, throughput
-from benchmarks.harness import failed, goal_rows, measured, parse, show, table
+from benchmarks.harness import end_in_order, failed, goal_rows, measured, parse, show, table
 
 BENCHMARKS = {
     "throughput": throughput.measure,
@@ -24,6 +24,7 @@ BENCHMARKS = {
 def main() -> int:
     """Run them one after the other; ``--only`` names some. Returns the exit status."""
     options = parse(argparse.ArgumentParser(description="Runs all benchmarks."))
+    end_in_order()
     goals, seconds = [], 0.0
     for name, measure in BENCHMARKS.items():
         if options.wants(name):

@@ -62,7 +62,7 @@ def plot(report: Report) -> str:
         Bar(figure.name, figure.median, min(figure.values), max(figure.values), _is_ours(figure.name))
         for figure in sorted(figures, key=lambda figure: -figure.median)
     ]
-    return bars("No-op jobs per second, one worker process (logarithmic scale)", items)
+    return bars("No-op jobs per second, one worker process each (logarithmic scale)", items)
 
 
 def _is_ours(name: str) -> bool:

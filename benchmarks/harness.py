@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 import time
@@ -239,9 +240,15 @@ def main(measure: Callable[[Options], Report], description: str | None) -> int:
     """The command of one benchmark. Returns 1 when a goal is missed; a quick run judges nothing."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     options = parse(parser)
+    end_in_order()
     report = measured(measure, options)
     show(report)
     return int(failed(report.goals) and not options.quick)
+
+
+def end_in_order() -> None:
+    """Have SIGTERM end this process like Ctrl-C, so that what it started is ended too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> Options:

@@ -8,6 +8,7 @@ import random
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from coatcheck.job import JobError, format_time, utcnow
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts, source
 from coatcheck.settings import Settings
-from worker_image.janitor import BATCH, MAX_LOST, PATIENCE
+from worker_image.janitor import BATCH, MAX_LOST, PATIENCE, TRIM_SECONDS
 from worker_image.pool import TICK
 from worker_image.worker import BEAT_SECONDS, DEQUEUE_SECONDS
 
@@ -31,6 +32,8 @@ SETTLE_SECONDS = 2.0
 """Before it is measured, so that all have connected and begun."""
 
 Words = tuple[Any, ...]
+Due = tuple[list[Words], float]
+"""Commands that are sent together, and how often, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +48,21 @@ class Load:
 class Sender:
     """One connection that sends its commands when they are due, and reads over the answers.
 
-    Takes the address and what it sends: a command, and the seconds until it is due again.
+    Takes the address and what it sends: commands that go together, and the seconds until they are due again.
     """
 
-    def __init__(self, address: tuple[str, int], commands: list[tuple[Words, float]]) -> None:
+    def __init__(self, address: tuple[str, int], commands: Sequence[Due]) -> None:
         self.socket = socket.create_connection(address)
         packer: Any = Connection()  # type: ignore[no-untyped-call]
-        self.commands = [(b"".join(packer.pack_command(*words)), every) for words, every in commands]
+        self.commands = [
+            (b"".join(packer.pack_commands(together)), len(together), every) for together, every in commands
+        ]
 
-    def send(self, index: int) -> float:
-        """Send a command. Returns the seconds until it is due again."""
-        packed, every = self.commands[index]
+    def send(self, index: int) -> tuple[int, float]:
+        """Send what is due. Returns how many commands that were, and the seconds until they are due again."""
+        packed, count, every = self.commands[index]
         self.socket.sendall(packed)
-        return every
+        return count, every
 
 
 def simulate(server: Server, settings: Settings, workers: int, seconds: float, *, busy: bool) -> Load:
@@ -71,7 +76,8 @@ def simulate(server: Server, settings: Settings, workers: int, seconds: float, *
             Sender(address, _worker(settings, shas, number, leases[number] if busy else None))
             for number in range(workers)
         ]
-        senders += [Sender(address, _janitor(settings, shas)) for _ in range(workers // WORKERS_PER_POOL)]
+        janitor = _janitor(settings, shas, workers, [job_id for job_id, _ in leases])
+        senders += [Sender(address, janitor) for _ in range(workers // WORKERS_PER_POOL)]
         sent = _run(senders, SETTLE_SECONDS)
         before, cpu, begin = _commands(client), cpu_seconds(server.pid), time.perf_counter()
         sent = _run(senders, seconds)
@@ -93,27 +99,28 @@ def _run(senders: list[Sender], seconds: float) -> int:
     due = [
         (begin + random.random() * every, next(order), sender, index)
         for sender in senders
-        for index, (_, every) in enumerate(sender.commands)
+        for index, (_, _, every) in enumerate(sender.commands)
     ]
     heapq.heapify(due)
     sent = 0
     while (now := time.monotonic()) < begin + seconds:
         while due[0][0] <= now:
             moment, number, sender, index = heapq.heappop(due)
-            heapq.heappush(due, (moment + sender.send(index), number, sender, index))
-            sent += 1
+            count, every = sender.send(index)
+            heapq.heappush(due, (moment + every, number, sender, index))
+            sent += count
         for key, _ in selector.select(max(0.0, min(due[0][0], begin + seconds) - time.monotonic())):
             assert isinstance(key.fileobj, socket.socket)
-            key.fileobj.recv(65536)
+            key.fileobj.recv(1 << 20)
     selector.close()
     return sent
 
 
 def _worker(
     settings: Settings, shas: dict[str, str], number: int, lease: tuple[str, str] | None
-) -> list[tuple[Words, float]]:
+) -> list[Due]:
     keys, queue, prefix = Keys(settings.prefix), settings.queues[0], settings.prefix
-    name = f"worker-host-{number // WORKERS_PER_POOL}-{number}-abcdef"
+    name = _name(number)
     now = format_time(utcnow())
     fields = {
         "birth": now,
@@ -139,7 +146,7 @@ def _worker(
             "RIGHT",
             DEQUEUE_SECONDS,
         )
-        return [(beat, BEAT_SECONDS), (take, float(DEQUEUE_SECONDS))]
+        return [([beat], BEAT_SECONDS), ([take], float(DEQUEUE_SECONDS))]
     job_id, execution = lease
     of_job = (keys.job(job_id), keys.leases, keys.log(job_id))
     renew: Words = (
@@ -156,19 +163,31 @@ def _worker(
         "",
         0,
     )
-    return [(beat, BEAT_SECONDS), (renew, settings.worker_lease / 4)]
+    return [([beat], BEAT_SECONDS), ([renew], settings.worker_lease / 4)]
 
 
-def _janitor(settings: Settings, shas: dict[str, str]) -> list[tuple[Words, float]]:
+def _name(number: int) -> str:
+    return f"worker-host-{number // WORKERS_PER_POOL}-{number}-abcdef"
+
+
+def _janitor(settings: Settings, shas: dict[str, str], workers: int, jobs: list[str]) -> list[Due]:
     keys, prefix = Keys(settings.prefix), settings.prefix
     text, error = encode_traceback("WorkerLost: lost"), encode_error(JobError("WorkerLost", "lost"))
-    commands: list[tuple[Words, float]] = []
+    commands: list[Due] = []
+    trim: list[Words] = [("SMEMBERS", keys.workers), ("ZSCAN", keys.index, 0, "COUNT", BATCH)]
     for queue in settings.queues:
         names = (keys.registry("scheduled", queue), keys.intermediate(queue), keys.queue(queue))
-        commands.append((("EVALSHA", shas["promote"], 3, *names, prefix, queue, PATIENCE, BATCH), TICK))
+        promote: Words = ("EVALSHA", shas["promote"], 3, *names, prefix, queue, PATIENCE, BATCH)
+        commands.append(([promote], TICK))
+        trim += [
+            ("ZREMRANGEBYSCORE", keys.registry(registry, queue), "-inf", f"({time.time():.6f}")
+            for registry in ("finished", "failed", "canceled")
+        ]
     arguments = (MAX_LOST, text, text, error, error, BATCH, settings.worker_lease)
     sweep: Words = ("EVALSHA", shas["sweep"], 2, keys.leases, keys.swept, prefix, *arguments)
-    return [*commands, (sweep, TICK)]
+    trim += [("EXISTS", keys.worker(_name(number))) for number in range(workers)]
+    trim += [("EXISTS", keys.job(job_id)) for job_id in jobs[:BATCH]]
+    return [*commands, ([sweep], TICK), (trim, TRIM_SECONDS)]
 
 
 def _begin_jobs(client: Any, settings: Settings, count: int) -> list[tuple[str, str]]:
