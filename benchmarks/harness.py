@@ -37,11 +37,13 @@ class Options:
     """How to measure. ``quick``: one round of little work, to see that all still runs.
 
     ``only``: what to measure, where a benchmark has several things side by side; none: all of them.
+    ``ahead``: what is measured goes before all else on this machine, where a benchmark can do that.
     """
 
     quick: bool = False
     rounds: int = ROUNDS
     only: tuple[str, ...] = ()
+    ahead: bool = False
 
     def wants(self, name: str) -> bool:
         """Whether that is to be measured."""
@@ -256,5 +258,7 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = Non
     parser.add_argument("--quick", action="store_true", help="one round of little work; judges nothing")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds (default: {ROUNDS})")
     parser.add_argument("--only", metavar="NAMES", default="", help="what to measure, separated by ;")
+    parser.add_argument("--ahead", action="store_true", help="measure before all else on this machine (root)")
     found = parser.parse_args(arguments)
-    return Options(found.quick, found.rounds, tuple(name for name in found.only.split(";") if name))
+    only = tuple(name for name in found.only.split(";") if name)
+    return Options(found.quick, found.rounds, only, found.ahead)

@@ -27,7 +27,7 @@ import redis
 
 from benchmarks.floor import Floor
 from benchmarks.harness import Options, Report, main, rounds, say
-from benchmarks.processes import Processes
+from benchmarks.processes import Processes, ahead
 from benchmarks.servers import Server, cpu_seconds
 from benchmarks.systems import PEER_SYSTEMS, PEERS, Pending, System, our_settings, ours, started, submit_ours
 from coatcheck.connection import connect
@@ -68,11 +68,17 @@ class Measured:
 
 
 def run_once(
-    system: System, server: Server, database: int, jobs: int, folder: Path, limit: float = RUN_SECONDS
+    system: System,
+    server: Server,
+    database: int,
+    jobs: int,
+    folder: Path,
+    limit: float = RUN_SECONDS,
+    first: bool = False,
 ) -> Measured:
     """One measurement of a system, in a database that is empty before and after.
 
-    After ``limit`` seconds the jobs that have ended by then count.
+    After ``limit`` seconds the jobs that have ended by then count. ``first``: before all other processes.
     """
     url = server.url(database)
     system = started(system, url)
@@ -84,14 +90,15 @@ def run_once(
             worker.wait_for(lambda: _all_done(client, ready, system.workers), START_SECONDS, pause=0.02)
             worker.signal(signal.SIGSTOP)
             pending = system.submit(url, jobs)
-            before = cpu_seconds(server.pid), worker.cpu_seconds()
-            begin = time.perf_counter()
-            worker.signal(signal.SIGCONT)
-            late = begin + limit
-            end = worker.wait_for(lambda: pending.done(client) or time.perf_counter() > late, 2 * limit)
+            with ahead([server.pid, *worker.pids(), os.getpid()], first):
+                before = cpu_seconds(server.pid), worker.cpu_seconds()
+                begin = time.perf_counter()
+                late = begin + limit
+                worker.signal(signal.SIGCONT)
+                end = worker.wait_for(lambda: pending.done(client) or time.perf_counter() > late, 2 * limit)
+                after = cpu_seconds(server.pid), worker.cpu_seconds()
             seconds = end - begin
             jobs -= pending.left(client)
-            after = cpu_seconds(server.pid), worker.cpu_seconds()
         client.flushdb()
     return Measured(jobs / seconds, (after[0] - before[0]) / seconds, (after[1] - before[1]) / seconds)
 
@@ -100,7 +107,7 @@ def _all_done(client: redis.Redis, *pending: Pending | None) -> bool:
     return all(one.done(client) for one in pending if one is not None)
 
 
-def run_floor(server: Server, database: int, jobs: int) -> Measured:
+def run_floor(server: Server, database: int, jobs: int, first: bool = False) -> Measured:
     """The loop of the bare scripts, over as many jobs."""
     url = server.url(database)
     settings = our_settings(url)
@@ -110,12 +117,13 @@ def run_floor(server: Server, database: int, jobs: int) -> Measured:
         floor = Floor(client, settings)
         for _ in range(WARM_UP):
             floor.one_job()
-        before, ours_before = cpu_seconds(server.pid), time.process_time()
-        begin = time.perf_counter()
-        for _ in range(jobs):
-            floor.one_job()
-        seconds = time.perf_counter() - begin
-        after, ours_after = cpu_seconds(server.pid), time.process_time()
+        with ahead([server.pid, os.getpid()], first):
+            before, ours_before = cpu_seconds(server.pid), time.process_time()
+            begin = time.perf_counter()
+            for _ in range(jobs):
+                floor.one_job()
+            seconds = time.perf_counter() - begin
+            after, ours_after = cpu_seconds(server.pid), time.process_time()
         looker.flushdb()
     return Measured(jobs / seconds, (after - before) / seconds, (ours_after - ours_before) / seconds)
 
@@ -128,19 +136,20 @@ def measure(options: Options) -> Report:
     systems = [system for system in (one, *PEER_SYSTEMS, two) if options.wants(system.name)]
     jobs = {system.name: system.jobs for system in systems}
     with Server() as server, tempfile.TemporaryDirectory() as name:
-        report.versions = versions() | {"server": server.version}
+        report.versions, folder = versions() | {"server": server.version}, Path(name)
         for round_number in rounds(options):
             for database, system in enumerate(systems):
                 say(f"throughput: round {round_number + 1}, {system.name}")
                 count = jobs[system.name] // 20 + 1 if options.quick else jobs[system.name]
-                found = run_once(system, server, database, count, Path(name))
+                found = run_once(system, server, database, count, folder, first=options.ahead)
                 if round_number == 0 and not options.quick and not SHORTEST < count / found.rate < LONGEST:
-                    found = run_once(system, server, database, int(found.rate * SECONDS) + 1, Path(name))
+                    again = int(found.rate * SECONDS) + 1
+                    found = run_once(system, server, database, again, folder, first=options.ahead)
                 jobs[system.name] = max(20, int(found.rate * SECONDS))
                 found_by.setdefault(system.name, []).append(found)
                 if system is one:
                     count = 100 if options.quick else jobs[one.name]
-                    found_by.setdefault(BARE, []).append(run_floor(server, 15, count))
+                    found_by.setdefault(BARE, []).append(run_floor(server, 15, count, options.ahead))
     for name, found_ones in found_by.items():
         report.figure(name, "jobs/s").values += [found.rate for found in found_ones]
     report.tables["Cores kept busy meanwhile (medians)"] = busy_rows(found_by)
