@@ -49,7 +49,7 @@ def measure(options: Options) -> Report:
         for round_number in rounds(options):
             for database, system in enumerate(systems):
                 say(f"asynchronous: round {round_number + 1}, {system.name}")
-                found = run_once(system, server, database, count, Path(name), LIMIT)
+                found = run_once(system, server, database, count, Path(name), LIMIT, options.ahead)
                 report.figure(system.name, f"s for {TASKS:,}").values.append(TASKS / found.rate)
     seconds = report.figures[0].values
     report.goals.append(Goal(f"{TASKS:,} tasks that wait {SLEEP} s", GOAL, seconds, False, "s"))

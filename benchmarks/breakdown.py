@@ -28,7 +28,7 @@ import redis
 
 from benchmarks.floor import Floor
 from benchmarks.harness import Options, Report, main, rounds, say
-from benchmarks.processes import Processes
+from benchmarks.processes import Processes, ahead
 from benchmarks.servers import Server
 from benchmarks.systems import Pending, our_settings, ours, submit_ours
 from benchmarks.throughput import START_SECONDS, WARM_UP
@@ -61,14 +61,16 @@ def measure(options: Options) -> Report:
         report.versions = {"server": server.version}
         for round_number in rounds(options):
             say(f"breakdown: round {round_number + 1}")
-            whole, scripts, processes = run_pool(server, jobs, Path(name))
+            whole, scripts, processes = run_pool(server, jobs, Path(name), options.ahead)
             counted.append(processes)
-            bare, bare_scripts = run_floor(server, jobs)
-            horse, call = horse_microseconds(loops), call_microseconds(loops)
+            with ahead([server.pid, os.getpid()], options.ahead):
+                bare, bare_scripts = run_floor(server, jobs)
+                horse, call = horse_microseconds(loops), call_microseconds(loops)
+                decoding = decoding_microseconds(server, loops)
             parts = {
                 SCRIPTS: scripts,
                 TRIPS: bare - bare_scripts,
-                DECODING: decoding_microseconds(server, loops),
+                DECODING: decoding,
                 CALL: call,
                 IPC: horse - call,
             }
@@ -82,7 +84,7 @@ def measure(options: Options) -> Report:
 
 
 def run_pool(
-    server: Server, jobs: int, folder: Path
+    server: Server, jobs: int, folder: Path, first: bool
 ) -> tuple[float, float, dict[str, tuple[float, float, float]]]:
     """One run of the pool.
 
@@ -103,11 +105,12 @@ def run_pool(
         pending = submit_ours(url, jobs)
         pids = {_title(pid): pid for pid in pool.pids()} | {"Redis": server.pid}
         client.config_resetstat()
-        before = {title: _counts(pid) for title, pid in pids.items()}
-        begin = time.perf_counter()
-        pool.signal(signal.SIGCONT)
-        seconds = _until_done(pool, pending, client) - begin
-        after = {title: _counts(pid) for title, pid in pids.items()}
+        with ahead([*pids.values(), os.getpid()], first):
+            before = {title: _counts(pid) for title, pid in pids.items()}
+            begin = time.perf_counter()
+            pool.signal(signal.SIGCONT)
+            seconds = _until_done(pool, pending, client) - begin
+            after = {title: _counts(pid) for title, pid in pids.items()}
         scripts = _script_microseconds(client)
     spent = {
         title: tuple((b - a) / jobs for a, b in zip(before[title], after[title], strict=True))

@@ -33,7 +33,7 @@ from chalice.local import LambdaContext
 from rq import Queue
 
 from benchmarks.harness import Goal, Options, Report, main, rounds, say
-from benchmarks.processes import ROOT, Processes
+from benchmarks.processes import ROOT, Processes, ahead
 from benchmarks.servers import Server, free_port
 from benchmarks.systems import BATCH, our_settings, submissions, submit_ours
 from coatcheck.adapter import QueueAdapter
@@ -203,6 +203,7 @@ class WebServers:
         self._url = server.url(database)
         self._client = server.client(database)
         self._stack = ExitStack()
+        self._processes: list[Processes] = []
         self.addresses: dict[str, tuple[str, int]] = {}
         self.path = ""
 
@@ -224,6 +225,7 @@ class WebServers:
         script = Path(sys.executable).with_name(command[0])
         plain = Processes((str(script), *command[1:]), variables | catalog, plain_log)
         self._stack.enter_context(plain)
+        self._processes = [ours, plain]
         plain.wait_for(lambda: "Serving on" in plain_log.read_text(), 30, 0.05)
         self.addresses["chalice local"] = ("127.0.0.1", port)
         job = submit_ours(self._url, 1, "bench.payload", **ARGUMENTS)
@@ -231,6 +233,10 @@ class WebServers:
         finished: Any = self._client.zrange(job.count[1], 0, 0)
         self.path = f"/jobs/{finished[0].decode()}"
         return self
+
+    def pids(self) -> list[int]:
+        """The processes of both."""
+        return [pid for processes in self._processes for pid in processes.pids()]
 
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
@@ -258,13 +264,13 @@ def measure(options: Options) -> Report:
     with Server() as server, WebServers(server, 2) as web:
         report.versions = {"server": server.version}
         for round_number in rounds(options):
-            say(f"requests: round {round_number + 1}, handler")
-            measure_handler(report, server, 0, calls, batches)
-            say(f"requests: round {round_number + 1}, batches and memory")
-            measure_batches(report, server, 1, batches)
-            for name in web.addresses:
-                say(f"requests: round {round_number + 1}, {name}")
-                report.figure(f"GET /jobs/ID: {name}", "requests/s").values.append(web.rate(name, seconds))
+            say(f"requests: round {round_number + 1}")
+            with ahead([os.getpid(), server.pid, *web.pids()], options.ahead):
+                measure_handler(report, server, 0, calls, batches)
+                measure_batches(report, server, 1, batches)
+                for name in web.addresses:
+                    figure = report.figure(f"GET /jobs/ID: {name}", "requests/s")
+                    figure.values.append(web.rate(name, seconds))
     _goals(report)
     return report
 
