@@ -4,7 +4,8 @@
 finished, in the other a million wait and 100,000 have finished. Each round calls every operation on the
 small and on the large one, in turn; the ratio of the medians is to stay below 1.2.
 
-The jobs are submitted through the adapter, in batches, and ended by the scripts that workers run.
+The jobs are submitted with the adapter's own commands, in batches (``loader.py``), and ended by the scripts
+that workers run.
 
 The heartbeats: what 500 workers with nothing to do, and as many with a job each, send to Redis in the pace
 of the real ones, and what their 250 pools' janitors send beside it (two workers a pool).
@@ -26,9 +27,10 @@ import redis
 from benchmarks.floor import Floor
 from benchmarks.harness import Goal, Options, Report, main, number, rounds, say
 from benchmarks.heartbeats import simulate
+from benchmarks.loader import load
 from benchmarks.processes import ahead
 from benchmarks.servers import Server
-from benchmarks.systems import BATCH, our_settings, submissions
+from benchmarks.systems import our_settings, submissions
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import connect
 from coatcheck.job import JobStatus
@@ -42,8 +44,6 @@ CALLS = 50
 CALL_SECONDS = 0.6
 """How long the calls of one operation may take in a round: a slow one is called less often."""
 WORKERS = 500
-KEPT = 1000
-"""Ids that are remembered, to be asked for."""
 
 
 class Namespace:
@@ -54,17 +54,9 @@ class Namespace:
         self.adapter = QueueAdapter(client, settings)
         self._floor = Floor(client, settings)
         self._queues = settings.queues
-        self._ids: list[str] = []
-        self._submit(finished)
+        load(client, settings, finished)
         self._floor.many_jobs(finished)
-        self._ids.clear()
-        self._submit(waiting)
-
-    def _submit(self, count: int) -> None:
-        step = max(1, count // KEPT)
-        for start in range(0, count, BATCH):
-            jobs = self.adapter.submit(submissions(self._settings, min(BATCH, count - start)))
-            self._ids += [job.id for job in jobs[::step]]
+        self._ids = load(client, settings, waiting)
 
     def operations(self) -> dict[str, Callable[[], Any]]:
         """What is measured, by name. None of them changes how many jobs wait, but by a few."""
