@@ -105,7 +105,9 @@ def measure(options: Options) -> Report:
         ):
             say(f"growth: {waiting:,} waiting and {finished:,} finished jobs")
             begin = time.perf_counter()
-            spaces[title] = Namespace(client, replace(settings, namespace=namespace), waiting, finished)
+            with ahead([server.pid, os.getpid()], options.ahead):
+                in_it = replace(settings, namespace=namespace)
+                spaces[title] = Namespace(client, in_it, waiting, finished)
             seconds = time.perf_counter() - begin
         used: Any = client.info("memory")
         report.figure("to build the large one", "s").values.append(seconds)
