@@ -15,9 +15,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import redis
@@ -25,12 +26,13 @@ from rq import Queue, Retry
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from coatcheck.connection import as_text
 from tests.chaos import journal
 from tests.chaos.faults import carry_out, schedule
 from tests.chaos.history import Broken
 from tests.chaos.plan import AT_MOST_ONCE, Ask, make_orders
 from tests.chaos.run import Run, chaos
-from tests.chaos.system import Layout, System, sleep_until
+from tests.chaos.system import Child, Layout, System, sleep_until
 
 KINDS = (
     "kill-worker",
@@ -81,11 +83,11 @@ class RqSystem(System):
             stack.callback(worker.end, 5)
             self.pools.append(worker)
 
-    def workers(self, pools=None):
+    def workers(self, pools: Sequence[Child] | None = None) -> list[int]:
         """The processes of all workers."""
         return [pool.process.pid for pool in (self.pools if pools is None else pools)]
 
-    def horses(self):
+    def horses(self) -> list[int]:
         """The processes that run a job now; before any did, the workers: so their start can be waited for."""
         if not self.journal.exists():
             return self.workers()
@@ -185,9 +187,7 @@ def _ended_at(client: redis.Redis, token: str) -> float:
     text = client.hget(f"rq:job:{token}", "ended_at")
     if not text:
         return float("inf")
-    from datetime import UTC, datetime
-
-    moment = datetime.fromisoformat(text.decode()).astimezone(UTC)
+    moment = datetime.fromisoformat(as_text(text)).astimezone(UTC)
     return time.monotonic() - (datetime.now(UTC) - moment).total_seconds()
 
 

@@ -9,6 +9,7 @@ from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer
 from chalicelib.routing import Route
 from coatcheck.errors import NotFoundError
+from coatcheck.scopes import Scope
 
 
 def get_metrics(_request: Request) -> Answer:
