@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up catalog image localstack localstack-down venv test lint format lock clean
+.PHONY: help up catalog image localstack localstack-down venv test chaos soak lint bench bench-docs format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -36,16 +36,28 @@ image: ## Build the worker's image (TAG=coatcheck-worker) and print its size
 
 venv: $(VENV)/.installed-dev ## Make .venv with all that is needed to develop
 
-test: lint $(VENV)/checkov/.installed ## Run all that CI runs: lint, then the tests with their coverage (ARGS="-k name")
+test: lint $(VENV)/checkov/.installed $(VENV)/bench/.installed ## Run all that CI runs: lint, then the tests with their coverage (ARGS="-k name")
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n $(CORES) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
 
+chaos: $(VENV)/.installed-dev ## Break everything, 20 times over, and prove that no job is lost (ARGS="--seeds 1")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.installed-dev ## Half an hour of work and faults, with an eye on memory (ARGS="--minutes 5")
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
+
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev $(VENV)/bench/.installed ## Measure all, beside other queues, against the goals (10 minutes)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-docs: $(VENV)/.installed-dev ## Put the last make bench into docs/performance.md
+	$(BIN)/python -m benchmarks.document
 
 format: $(VENV)/.installed-dev ## Lay the code out anew
 	$(BIN)/ruff check --fix
@@ -57,6 +69,7 @@ lock: $(VENV)/.installed-dev ## Renew the requirement files (ARGS="--upgrade")
 	$(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
 	$(LOCK) worker_image/requirements.in --constraint requirements-dev.txt --output-file worker_image/requirements.txt
 	$(LOCK) $(ARGS) requirements-checkov.in --output-file requirements-checkov.txt
+	$(LOCK) $(ARGS) requirements-bench.in --output-file requirements-bench.txt
 
 clean: ## Remove what was made: .venv, caches, coverage (not the jobs in .coatcheck)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* coatcheck.egg-info
@@ -81,10 +94,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt >&2
 	@touch $@
 
-# checkov has an environment of its own: it insists on versions that the rest doesn't take.
-$(VENV)/checkov/.installed: $(VENV)/.made requirements-checkov.txt
+# checkov has an environment of its own: it insists on versions that the rest doesn't take. So have the queues
+# that the benchmarks compare ours to.
+$(VENV)/checkov/.installed $(VENV)/bench/.installed: $(VENV)/%/.installed: $(VENV)/.made requirements-%.txt
 	@rm -rf $(@D)
 	@$(BIN)/python -m venv $(@D) >&2
 	@$(@D)/bin/pip --quiet --quiet --disable-pip-version-check --no-input \
-		install --require-hashes --requirement requirements-checkov.txt >&2
+		install --require-hashes --requirement requirements-$*.txt >&2
 	@touch $@

@@ -81,7 +81,12 @@ def servers(proxied: bool, **options: str) -> Iterator[tuple[RedisServer, RedisS
 def lost_by_a_kill(**options: str) -> tuple[int, int]:
     """Jobs accepted, and of them lost, when Redis is killed and started again."""
     with servers(False, **options) as (primary, _, way, _link):
-        accepted = submitted_until(way, lambda: (time.sleep(SECONDS), primary.kill()))
+
+        def fault() -> None:
+            time.sleep(SECONDS)
+            primary.kill()
+
+        accepted = submitted_until(way, fault)
         primary.start()
         return len(accepted), missing(primary, accepted)
 

@@ -20,6 +20,7 @@ from coatcheck.job import (
     parse_time,
     submitted_at_ms,
 )
+from coatcheck.trace_context import TraceContext, read_context
 
 ENTRY_POINT = "worker_image.runner.run"
 """The one function that jobs name. Which task it runs travels as data, so that whoever can write to
@@ -95,7 +96,19 @@ def encode_submission(
     elif submission.retries:
         fields["retries"] = fields["retries_left"] = str(submission.retries)
         fields["retry_intervals"] = dumps(list(submission.retry_delays) or [0])
+    if submission.trace is not None:
+        fields["traceparent"] = submission.trace.traceparent
+        if submission.trace.tracestate:
+            fields["tracestate"] = submission.trace.tracestate
     return fields
+
+
+def decode_trace(fields: Mapping[bytes, bytes]) -> TraceContext | None:
+    """The span that submitted a job, from its hash; None if there is none, or none that is valid."""
+    parent, state = (
+        fields.get(name, b"").decode("ascii", "replace") for name in (b"traceparent", b"tracestate")
+    )
+    return read_context(parent, state)
 
 
 def decode_call(data: bytes) -> tuple[str, dict[str, Any]]:

@@ -3,9 +3,12 @@
     CoatcheckError
     ├── SettingsError             a setting is missing or invalid
     ├── CatalogError              a task or catalog.json is invalid
+    ├── TokenError                a token can't be made, kept or read
     └── ProblemError              has an HTTP status; the API turns it into RFC 9457
         ├── InvalidRequestError       400
         ├── InvalidJSONError          400
+        ├── UnauthorizedError         401
+        ├── ForbiddenError            403
         ├── UnknownTaskError          404
         ├── UnknownJobError           404
         ├── NotFoundError             404
@@ -39,6 +42,10 @@ class SettingsError(CoatcheckError):
 
 class CatalogError(CoatcheckError):
     """A task can't be offered, or ``catalog.json`` can't be read; the message says where and why."""
+
+
+class TokenError(CoatcheckError):
+    """A token can't be made, or the tokens can't be read or written; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,25 @@ class InvalidJSONError(ProblemError):
     status = 400
     slug = "invalid-json"
     title = "The body is not valid JSON"
+
+
+class UnauthorizedError(ProblemError):
+    """Nobody knows who calls: no token, or one that is malformed, unknown, revoked or expired."""
+
+    status = 401
+    slug = "unauthorized"
+    title = "It is not known who calls"
+
+    def __init__(self, detail: str, challenge: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class ForbiddenError(ProblemError):
+    """The caller is known, but not allowed to do this."""
+
+    status = 403
+    slug = "forbidden"
+    title = "The caller may not do this"
 
 
 class UnknownTaskError(ProblemError):

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from coatcheck.trace_context import TraceContext
+
 
 class JobStatus(StrEnum):
     """The status of a job, in RQ's own words."""
@@ -127,7 +129,7 @@ class Submission:
 
     ``timeout``, ``result_ttl`` and ``retry_delays`` are in seconds. ``retries`` None: an error fails
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
-    happens. ``at``: not before that time.
+    happens. ``at``: not before that time. ``trace``: the span that submits it, where tracing is on.
     """
 
     task: str
@@ -138,6 +140,7 @@ class Submission:
     retries: int | None = None
     retry_delays: tuple[int, ...] = ()
     at: datetime | None = None
+    trace: TraceContext | None = None
     id: str = field(default_factory=new_job_id)
 
 

@@ -34,6 +34,8 @@ class Settings:
     redis_url: str
     stack: str
     gateway_path: str
+    auth: str
+    tokens: str
     redis_cluster: bool
     redis_wait_replicas: int
     aws_region: str
@@ -60,6 +62,10 @@ class Settings:
     worker_spool_limit: int
     worker_unknown_task_wait: int
     log_format: str
+    traces: str
+    metrics: str
+    worker_metrics: str
+    worker_metrics_port: int
 
     @property
     def prefix(self) -> str:
@@ -159,6 +165,20 @@ SETTINGS: tuple[Setting, ...] = (
         _path,
         "",
         "Path of a gateway that tells APIs apart by path, not by host: LocalStack's is /_aws/execute-api.",
+    ),
+    Setting(
+        "auth",
+        "COATCHECK_AUTH",
+        _choice("none", "tokens", "iam"),
+        "none",
+        "Who may call the API: none: everybody; tokens: who has a token; iam: whom AWS IAM allows it.",
+    ),
+    Setting(
+        "tokens",
+        "COATCHECK_TOKENS",
+        str,
+        "",
+        "Where the tokens are: a file, or a secret's ARN; empty: API Gateway has looked at them already.",
     ),
     Setting("redis_cluster", "REDIS_CLUSTER", _switch, False, "1 when Redis runs in cluster mode."),
     Setting(
@@ -293,7 +313,37 @@ SETTINGS: tuple[Setting, ...] = (
         600,
         "Seconds that a job waits for a worker that has its task, before it fails.",
     ),
-    Setting("log_format", "LOG_FORMAT", _choice("text", "json"), "text", "How workers log: text or json."),
+    Setting(
+        "log_format", "LOG_FORMAT", _choice("text", "json"), "text", "How API and workers log: text or json."
+    ),
+    Setting(
+        "traces",
+        "OTEL_TRACES_EXPORTER",
+        _choice("none", "otlp"),
+        "none",
+        "otlp: send OpenTelemetry traces; OpenTelemetry's own variables tell where to, and how many.",
+    ),
+    Setting(
+        "metrics",
+        "COATCHECK_METRICS",
+        _choice("off", "prometheus"),
+        "off",
+        "prometheus: the API has GET /metrics, the figures of all queues.",
+    ),
+    Setting(
+        "worker_metrics",
+        "WORKER_METRICS",
+        _choice("off", "emf"),
+        "off",
+        "emf: workers log the figures of their jobs each minute, as CloudWatch's embedded metrics.",
+    ),
+    Setting(
+        "worker_metrics_port",
+        "WORKER_METRICS_PORT",
+        _integer(0, 65_535),
+        0,
+        "Port on which each pool of workers answers GET /metrics, for Prometheus; 0: none.",
+    ),
 )
 
 
@@ -308,21 +358,37 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values: dict[str, Any] = {}
     wrong: list[str] = []
     for setting in SETTINGS:
-        text = environ.get(setting.variable, "")
-        if not text:
-            if setting.default is None:
-                wrong.append(f"{setting.variable} is not set; it should be {_expected(setting)}")
-            values[setting.field] = setting.default
-            continue
         try:
-            values[setting.field] = setting.parse(text)
+            values[setting.field] = _value(setting, environ)
         except ValueError as error:
-            wrong.append(f"{setting.variable}={_shown(text)!r} is not valid; it should be {error}")
+            wrong.append(str(error))
     if not wrong:
         wrong = _contradictions(values, environ)
     if wrong:
         raise SettingsError("; ".join(wrong))
     return Settings(**values)
+
+
+def load_one(field: str, environ: Mapping[str, str] | None = None) -> Any:
+    """Read and check one setting, for a process that needs no other. Raises SettingsError."""
+    [setting] = [setting for setting in SETTINGS if setting.field == field]
+    try:
+        return _value(setting, os.environ if environ is None else environ)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _value(setting: Setting, environ: Mapping[str, str]) -> Any:
+    """A setting's value. Raises ValueError: says what would be right."""
+    text = environ.get(setting.variable, "")
+    if not text:
+        if setting.default is None:
+            raise ValueError(f"{setting.variable} is not set; it should be {_expected(setting)}")
+        return setting.default
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{setting.variable}={_shown(text)!r} is not valid; it should be {error}") from None
 
 
 def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:

@@ -5,14 +5,37 @@ Imports without environment and without connection, since Chalice imports it to 
 
 from __future__ import annotations
 
-from chalice.app import Chalice, CloudWatchEvent, Rate
+from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate
 
-from chalicelib import health, jobs, metrics, openapi, page, problems, queues, routing, story, tasks
+from chalicelib import (
+    callers,
+    health,
+    jobs,
+    metrics,
+    observe,
+    openapi,
+    page,
+    problems,
+    prometheus,
+    queues,
+    routing,
+    story,
+    tasks,
+)
 
 app = Chalice(app_name="coatcheck", configure_logs=False)
+app.register_middleware(observe.middleware, "http")
 app.register_middleware(problems.middleware, "http")
-for resource in (page, tasks, jobs, queues, health, openapi, story):
-    routing.bind(app, resource.ROUTES)
+
+
+@app.authorizer(ttl_seconds=callers.CACHE_SECONDS)
+def authorizer(request: AuthRequest) -> AuthResponse:
+    """Tell API Gateway who holds a token."""
+    return callers.authorize(request)
+
+
+for resource in (page, tasks, jobs, queues, prometheus, health, openapi, story):
+    routing.bind(app, resource.ROUTES, authorizer)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="publish_metrics")

@@ -10,6 +10,7 @@ from pathlib import Path
 from coatcheck import __version__
 from coatcheck.errors import CoatcheckError
 from infra.deploy import options
+from infra.tokens import options as token_options
 
 EPILOG = """\
 exit status:
@@ -116,6 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Run a pool of workers, as the worker's container does, until SIGTERM or Ctrl-C.",
     )
     options.add_commands(commands)
+    token_options.add_command(commands)
     return parser
 
 
@@ -142,6 +144,8 @@ def _run(parsed: argparse.Namespace) -> int:
             from infra.doctor import run
         case "package":
             from infra.package.command import run
+        case "token":
+            from infra.tokens.command import run
         case "worker":
             from infra.worker import run
         case _:

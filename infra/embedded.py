@@ -162,6 +162,8 @@ class EmbeddedRedis:
             "appendfsync": "everysec",
             "save": "",
             "maxmemory-policy": "noeviction",
+            # A stream takes a whole node from its start, 4 KiB by default; a kept result has one.
+            "stream-node-max-bytes": "256",
             "daemonize": "no",
         }
         arguments = [text for name, value in options.items() for text in (f"--{name}", value)]

@@ -23,6 +23,7 @@ from chalice.local import (
     LambdaEventConverter,
     LocalChalice,
     LocalGateway,
+    LocalGatewayAuthorizer,
     LocalGatewayException,
     MatchResult,
     RouteMatcher,
@@ -96,6 +97,14 @@ class Routes(RouteMatcher):
         raise ValueError(path)
 
 
+class NoAuthorizer(LocalGatewayAuthorizer):
+    """Lets every request pass: where there is no API Gateway, the app asks its authorizer by itself."""
+
+    def authorize(self, raw_path: str, lambda_event: Any, lambda_context: Any) -> tuple[Any, Any]:
+        """The request as it is."""
+        return lambda_event, lambda_context
+
+
 class ApiServer(ThreadedHTTPServer):
     """Serves a Chalice app on a port, a thread for each connection.
 
@@ -123,6 +132,7 @@ class ApiServer(ThreadedHTTPServer):
         self.gateway = LocalGateway(app, Config(config_from_disk=dict(config or {})))
         self.routes = Routes(list(app.routes))
         self.gateway.event_converter = LambdaEventConverter(self.routes, app.api.binary_types)
+        self.gateway._authorizer = NoAuthorizer(app)
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._idle = threading.Condition()
         self._active = 0
@@ -292,10 +302,12 @@ class ApiRequestHandler(ChaliceRequestHandler):
         self.end_headers()
         if status not in NO_BODY and self.command != "HEAD":
             self.wfile.write(body)
-        self._log_access(status)
+        self._log_access(status, headers)
 
-    def _log_access(self, status: int) -> None:
+    def _log_access(self, status: int, headers: Mapping[str, Any]) -> None:
         reading = self.command in ("GET", "HEAD") and status < HTTPStatus.BAD_REQUEST
         level = logging.DEBUG if reading else logging.INFO
         milliseconds = (time.monotonic() - self._started) * 1000
-        log.log(level, "%s %s %d %.0f ms", self.command or "?", self.path, status, milliseconds)
+        where = headers.get("Location") if status == HTTPStatus.ACCEPTED else None
+        more = f" {where[0] if isinstance(where, list) else where}" if where else ""  # tells the job's id
+        log.log(level, "%s %s %d %.0f ms%s", self.command or "?", self.path, status, milliseconds, more)

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from infra import auth_mode
 from infra.errors import StartError
 
 ROOT = Path(__file__).parents[1]
@@ -65,6 +66,11 @@ def merge(chalice: Template, extra: Template) -> Template:
         if "Type" not in resource:
             raise StartError(f"template.yaml adds to the resource {name}, which Chalice does not make")
     return merged
+
+
+def assemble(chalice: Template, extra: Template) -> Template:
+    """The whole template of Chalice's and ours. Raises StartError as ``merge`` does."""
+    return auth_mode.choose(merge(chalice, extra))
 
 
 def _merged(base: Any, extra: Any) -> Any:

@@ -15,13 +15,15 @@ from pathlib import Path
 import redis
 
 from coatcheck.connection import connect
-from coatcheck.settings import load
+from coatcheck.log_lines import JSONFormatter
+from coatcheck.settings import Settings, load
 from infra import catalog
 from infra.api import Api
 from infra.embedded import EmbeddedRedis
 from infra.errors import StartError
 from infra.merged_log import MergedLog
 from infra.stopping import StopRequested, StopSignals
+from infra.tokens.command import local_place
 from infra.workers import Workers
 
 TICK = 0.1
@@ -39,7 +41,12 @@ def run(arguments: Namespace) -> int:
     Raises CoatcheckError when something can't be started; what was started has ended then.
     """
     log = MergedLog(sys.stderr)
-    logging.basicConfig(level=logging.INFO, handlers=[log.handler("api")], format="%(message)s")
+    handler = log.handler("api")
+    logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(message)s")
+    if os.environ.get("LOG_FORMAT") == "json":
+        # The app writes a line for each request then, which knows more than the server's.
+        handler.setFormatter(JSONFormatter())
+        logging.getLogger("coatcheck.api").setLevel(logging.WARNING)
     if arguments.verbose:
         logging.getLogger("coatcheck").setLevel(logging.DEBUG)
     with StopSignals() as signals, ExitStack() as stack:
@@ -61,7 +68,10 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
         environ["WORKER_PROCESSES"] = str(arguments.workers)
     if server:
         environ["REDIS_URL"] = server.url
+    environ["COATCHECK_TOKENS"] = str(local_place(arguments.data, os.environ))
     settings = load(environ)
+    if settings.auth == "iam":
+        raise StartError("COATCHECK_AUTH=iam needs API Gateway; on this machine it can be none or tokens")
 
     catalog.write(catalog.build(environ, signals.check), Path(environ["COATCHECK_CATALOG"]))
     if server:
@@ -82,8 +92,7 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
         log.write("redis", f"{server.version} {found}; its data is in {arguments.data}")
     else:
         _try(connect(settings), log)
-    if arguments.host not in LOOPBACK:
-        log.write("up", f"listening on {arguments.host}: whoever reaches this machine can submit jobs")
+    log.write("up", _who_may_call(settings, arguments))
     log.write("up", f"ready at {api.url} (Ctrl-C stops)")
     due = time.monotonic() + REDIS_CHECK
     while True:
@@ -93,6 +102,16 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
             due = time.monotonic() + REDIS_CHECK
         signals.check()
         time.sleep(TICK)
+
+
+def _who_may_call(settings: Settings, arguments: Namespace) -> str:
+    if settings.auth == "tokens":
+        return "authentication is on; to make a token: coatcheck token create NAME --target local"
+    reached = "" if arguments.host in LOOPBACK else f", listening on {arguments.host}"
+    return (
+        f"authentication is off{reached}: whoever reaches this machine can submit jobs"
+        " (COATCHECK_AUTH=tokens turns it on)"
+    )
 
 
 @contextmanager

@@ -16,7 +16,9 @@ ROOMS = {
     "functions": {"functions", "coatcheck"},
     "worker_image": {"worker_image", "coatcheck"},
     "infra": {"infra", "functions", "worker_image", "coatcheck"},
-    "tests": {"tests", "infra", "functions", "worker_image", "coatcheck"},
+    # The servers that tests break, and the chaos suite's workload, are measured too.
+    "benchmarks": {"benchmarks", "tests", "infra", "functions", "worker_image", "coatcheck"},
+    "tests": {"tests", "benchmarks", "infra", "functions", "worker_image", "coatcheck"},
 }
 """Each room, and the rooms that it may import."""
 INSIDE = {"app": "functions", "chalicelib": "functions"}
@@ -69,6 +71,17 @@ def wrong_arrows(root: Path) -> list[str]:
 
 def test_no_arrow_goes_the_wrong_way() -> None:
     assert wrong_arrows(ROOT) == []
+
+
+def test_what_is_optional_is_imported_in_one_place_only() -> None:
+    found = {
+        (path.relative_to(ROOT).as_posix(), item.name.partition(".")[0])
+        for room in set(ROOMS) - {"tests"}
+        for path in (ROOT / room).rglob("*.py")
+        for item in imports(ast.parse(path.read_text()))
+        if item.name.startswith(("opentelemetry", "prometheus_client"))
+    }
+    assert found == {("coatcheck/tracing.py", "opentelemetry")}
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, _SubParsersAction
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.support.processes import ROOT
 
 README = (ROOT / "README.md").read_text()
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
+SCALE = (ROOT / "docs" / "scale.md").read_text()
 OUTSIDE = {"MAX_TIME_TO_WAIT"}
 """Settings of the example tasks, which are no settings of Coatcheck's."""
 
@@ -48,8 +49,11 @@ def commands() -> dict[str, ArgumentParser]:
 
 
 def options(parser: ArgumentParser) -> set[str]:
-    """The long options of a command, without --help."""
+    """The long options of a command and of its own commands, without --help."""
     names = {name for action in parser._actions for name in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction):
+            names = names.union(*map(options, action.choices.values()))
     return {name for name in names if name.startswith("--")} - {"--help"}
 
 
@@ -97,10 +101,37 @@ def test_every_parameter_that_a_document_sets_is_allowed() -> None:
             parse([text], load_extra()["Parameters"])
 
 
-def test_what_it_costs_is_reckoned_right() -> None:
+def test_every_alarm_has_its_runbook_and_every_runbook_its_alarm() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    alarms = operations.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    resources = load_extra()["Resources"].items()
+    assert sorted(re.findall(r"^### (\w+)$", alarms, re.MULTILINE)) == sorted(
+        name for name, resource in resources if resource.get("Type") == "AWS::CloudWatch::Alarm"
+    )
+    for section in alarms.split("\n### ")[1:]:
+        steps = re.findall(r"^- \*\*(\w+):\*\*", section, re.MULTILINE)
+        assert steps == ["Look", "Do", "Over"], section.splitlines()[0]
+
+
+def test_every_link_within_the_documents_leads_somewhere() -> None:
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")):
+        for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+            if "://" in target:
+                continue
+            file, _, anchor = target.partition("#")
+            found = path.parent / file if file else path
+            assert found.exists(), (path.name, target)
+            if anchor:
+                titles = re.findall(r"^#+ (.+)$", found.read_text(), re.MULTILINE)
+                anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+                assert anchor in anchors, (path.name, target)
+
+
+@pytest.mark.parametrize("page", [DEPLOY, SCALE], ids=["deploy", "scale"])
+def test_what_it_costs_is_reckoned_right(page: str) -> None:
     total = 0.0
     for arithmetic, amount in re.findall(
-        r"\| (?:`([^`]+)` )?\| (?:\*\*)?([0-9.]+)(?:\*\*)? \|$", DEPLOY, re.MULTILINE
+        r"\| (?:`([^`]+)` )?\| (?:\*\*)?([0-9.]+)(?:\*\*)? \|$", page, re.MULTILINE
     ):
         if arithmetic:
             assert re.fullmatch(r"[0-9. x+/()]+", arithmetic)
@@ -110,7 +141,7 @@ def test_what_it_costs_is_reckoned_right() -> None:
             assert float(amount) == pytest.approx(total, abs=0.001)
             total = 0.0
     assert total == 0.0, "every table has its sum"
-    for arithmetic, amount in re.findall(r"`([0-9][0-9. x+/()]+)` = ([0-9]+\.[0-9]+)", DEPLOY):
+    for arithmetic, amount in re.findall(r"`([0-9][0-9. x+/()]+)` = ([0-9]+\.[0-9]+)", page):
         assert float(amount) == pytest.approx(eval(arithmetic.replace("x", "*")), abs=0.005)
 
 

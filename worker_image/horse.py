@@ -21,11 +21,13 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, NoReturn
 
-from coatcheck.errors import CatalogError
+from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.settings import Settings, load
 from coatcheck.task import set_reporter
+from coatcheck.trace_context import open_tracing
 from worker_image import runner
 from worker_image.discovery import Task, catalog_of, discover
+from worker_image.lifeline import SERVICE
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two reports of progress; what comes in between waits, the last one is always sent."""
@@ -75,16 +77,36 @@ def main() -> None:
     reporter = Reporter(channel)
     settings = load()
     try:
+        tracing = open_tracing(settings, SERVICE)
         tasks = discover(settings.tasks)
-    except CatalogError as error:
+    except (CatalogError, SettingsError) as error:
         reporter.send(broken=str(error))
         return
-    reporter.send(ready=catalog_of(tasks).version, tasks=list(tasks))
+    if tracing is not None:
+        # What a task's process logs is the job's log, and a collector that is away is none of its business.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    reporter.send(ready=catalog_of(tasks).version, tasks=list(tasks), traces=tracing is not None)
     set_reporter(reporter.progress)
     with channel.makefile("rb") as lines:
         for line in lines:
-            _run(json.loads(line), tasks, settings, reporter)
-    _end()
+            job = json.loads(line)
+            if "end" in job:
+                break
+            if tracing is None or job["span"] is None:
+                report = _run(job, tasks, settings)
+            else:
+                with tracing.run(job["span"]) as ended:
+                    report = _run(job, tasks, settings)
+                    ended(report.get("error"))
+            reporter.flush()
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            reporter.send(**report, memory=_memory())
+        else:
+            _end()
+    if tracing is not None:
+        tracing.close()
+    os._exit(0)
 
 
 def _follow(lifeline: int) -> None:
@@ -101,25 +123,21 @@ def _end() -> NoReturn:
     os._exit(0)
 
 
-def _run(job: dict[str, Any], tasks: dict[str, Task], settings: Settings, reporter: Reporter) -> None:
-    report: dict[str, Any]
+def _run(job: dict[str, Any], tasks: dict[str, Task], settings: Settings) -> dict[str, Any]:
+    """Run a job. Returns what to report of its end."""
     try:
         signal.setitimer(signal.ITIMER_REAL, job["timeout"])
         try:
             value = runner.call(tasks, job["task"], job["arguments"])
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        report = {"result": runner.result_json(value, settings.max_result)}
+        return {"result": runner.result_json(value, settings.max_result)}
     except BaseException as error:  # sys.exit() in a task, a time-out: nothing may end this loop
         described = runner.describe(error)
         if isinstance(error, runner.TaskTimeoutError):
             message = f"the task ran longer than its time-out of {job['timeout']:g} s"
             described = replace(described, message=message)
-        report = {"error": [described.type, described.message, described.traceback]}
-    reporter.flush()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    reporter.send(**report, memory=_memory())
+        return {"error": [described.type, described.message, described.traceback]}
 
 
 def _memory() -> int:

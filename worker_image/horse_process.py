@@ -16,6 +16,8 @@ from typing import Any
 
 from coatcheck.errors import CatalogError
 
+LAST_WORDS_SECONDS = 3.0
+"""How long an idle work-horse may take to send its last spans."""
 START_TIMEOUT = 120.0
 """Seconds that the tasks' imports may take."""
 READ_SIZE = 65_536
@@ -60,9 +62,11 @@ class HorseProcess:
             self._selector.register(source, selectors.EVENT_READ)
         self.jobs_run = 0
         self.memory = 0
+        self._idle = self._traces = False
         ready = self._await_ready()
         self.version: str = ready["ready"]
         self.tasks = frozenset(ready["tasks"])
+        self._idle, self._traces = True, bool(ready["traces"])
 
     @property
     def pid(self) -> int:
@@ -87,14 +91,21 @@ class HorseProcess:
                 self.kill()
                 raise HorseDiedError(f"importing the tasks took longer than {START_TIMEOUT:g} s")
 
-    def start_job(self, task: str, arguments: dict[str, Any], timeout: int) -> None:
-        """Give the idle horse a job. Raises HorseDiedError."""
+    def start_job(
+        self, task: str, arguments: dict[str, Any], timeout: int, span: dict[str, Any] | None = None
+    ) -> None:
+        """Give the idle horse a job, with the span of its run. Raises HorseDiedError."""
         self.jobs_run += 1
-        line = json.dumps({"task": task, "arguments": arguments, "timeout": timeout}).encode() + b"\n"
+        self._idle = False
         try:
-            self._channel.sendall(line)
+            self._send({"task": task, "arguments": arguments, "timeout": timeout, "span": span})
         except OSError as error:
             raise HorseDiedError(self._epitaph()) from error
+
+    def _send(self, document: dict[str, Any]) -> None:
+        self._channel.setblocking(True)
+        self._channel.sendall(json.dumps(document).encode() + b"\n")
+        self._channel.setblocking(False)
 
     def events(self, timeout: float) -> Iterator[dict[str, Any]]:
         """What the horse reported within ``timeout`` seconds, at once when there is something.
@@ -114,6 +125,7 @@ class HorseProcess:
                 yield {"output": text}
         for report in reports:
             self.memory = report.get("memory", self.memory)
+            self._idle = "memory" in report
             yield report
         if ended:
             yield {"died": self._epitaph()}
@@ -161,6 +173,10 @@ class HorseProcess:
 
     def kill(self) -> None:
         """End the horse and all that its task started, and wait until it is gone."""
+        if self._idle and self._traces:
+            with suppress(OSError, subprocess.TimeoutExpired):
+                self._send({"end": True})
+                self._process.wait(LAST_WORDS_SECONDS)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

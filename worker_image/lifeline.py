@@ -10,8 +10,10 @@ EX_CONFIG = 78
 """Exit status (sysexits.h) when no restart can help: a task or a setting is wrong."""
 VARIABLE = "COATCHECK_EXIT_WITH_PARENT"
 """Set to 1 by a parent that gives its child a pipe as standard input and keeps the other end open."""
-BUSY, IDLE = b"+", b"-"
-"""What a worker writes to its pool's pipe when it begins and when it ends a job."""
+BUSY, IDLE = b"+\n", b"-\n"
+"""What a worker writes to its pool's pipe when it begins and ends a job; figures are lines of JSON."""
+SERVICE = "coatcheck-worker"
+"""What workers and work-horses are called in traces, unless OTEL_SERVICE_NAME tells."""
 
 
 def follow_parent() -> None:

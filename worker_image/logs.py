@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from datetime import UTC, datetime
 
-FIELDS = ("job", "task", "attempt", "outcome", "duration", "worker")
-"""What a record may carry beside its text (``extra=``): ids and names, an attempt's number, seconds."""
-
-
-class JSONFormatter(logging.Formatter):
-    """Each record as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        document = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        document |= {name: record.__dict__[name] for name in FIELDS if name in record.__dict__}
-        if record.exc_info:
-            document["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(document, default=str)
+from coatcheck.log_lines import JSONFormatter
 
 
 def configure(log_format: str) -> None:

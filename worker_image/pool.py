@@ -26,6 +26,7 @@ from worker_image import protection
 from worker_image.janitor import Janitor
 from worker_image.lifeline import BUSY, EX_CONFIG, VARIABLE, follow_parent
 from worker_image.logs import configure
+from worker_image.pool_metrics import open_metrics
 from worker_image.spool import Spool
 
 TICK = 1.0
@@ -57,6 +58,8 @@ class Slot:
     status: int = -1
     """The read end of the pipe on which the worker tells when it begins and ends a job."""
     busy: bool = False
+    unread: bytes = b""
+    """The beginning of a line that is not whole yet."""
 
 
 class Pool:
@@ -74,6 +77,7 @@ class Pool:
         agent = os.environ.get(protection.VARIABLE)
         self._protection = protection.TaskProtection(agent, self._busy) if agent else None
         self._redis_away = False
+        self._metrics = open_metrics(settings, self._states)
 
     def run(self) -> int:
         """Until a signal, or until a worker says that no restart can help. Returns the exit status."""
@@ -90,15 +94,21 @@ class Pool:
                 break
             if time.monotonic() >= cleaned + TICK:
                 self._clean_up()
+                self._metrics.tick()
                 cleaned = time.monotonic()
             self._sleep(max(0.0, cleaned + TICK - time.monotonic()))
         self._stop()
+        self._metrics.close()
         if self._protection is not None:
             self._protection.close()
         return status
 
     def _busy(self) -> bool:
         return any(slot.busy for slot in self._slots)
+
+    def _states(self) -> dict[str, int]:
+        busy = sum(slot.busy for slot in self._slots)
+        return {"busy": busy, "idle": sum(slot.process is not None for slot in self._slots) - busy}
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         self._signals += 1
@@ -116,12 +126,17 @@ class Pool:
             self._reap_orphans()
 
     def _hear(self) -> None:
-        """Take in which workers run a job now."""
+        """Take in which workers run a job now, and their figures."""
         for slot in self._slots:
             with contextlib.suppress(BlockingIOError):
-                if slot.status >= 0 and (said := os.read(slot.status, 4096)):
-                    slot.busy = said.endswith(BUSY)
-                    self._look_again()
+                if slot.status >= 0 and (said := os.read(slot.status, 65_536)):
+                    *lines, slot.unread = (slot.unread + said).split(b"\n")
+                    for line in lines:
+                        if line.startswith(b"{"):
+                            self._metrics.heard(line)
+                        else:
+                            slot.busy = line + b"\n" == BUSY
+                            self._look_again()
 
     def _reap_orphans(self) -> None:
         """As a container's first process: bury what tasks started and left behind."""
@@ -155,6 +170,7 @@ class Pool:
                     _how(status),
                     slot.pause,
                 )
+                self._hear()
                 _close(slot)
                 self._look_again()
             if slot.process is None and now >= slot.due:
@@ -164,6 +180,7 @@ class Pool:
 
     def _spawn(self, slot: Slot) -> None:
         environ = os.environ | {"RQ_KEY_PREFIX": self._settings.prefix, VARIABLE: "1"}
+        self._metrics.event("worker_starts")
         slot.status, theirs = os.pipe()
         os.set_blocking(slot.status, False)
         # Its own session: a terminal's Ctrl-C must reach the pool only, which stops its workers in order.
@@ -180,11 +197,18 @@ class Pool:
         try:
             self._deliver_kept()
             for job_id, outcome in self._janitor.tick():
-                log.warning("job %s: its worker was lost; now %s", job_id, outcome)
+                self._metrics.event("leases_lost")
+                log.warning(
+                    "job %s: its worker was lost; now %s",
+                    job_id,
+                    outcome,
+                    extra={"job": job_id, "outcome": outcome},
+                )
             if self._redis_away:
                 log.info("Redis is back")
             self._redis_away = False
         except RedisError as error:
+            self._metrics.event("redis_failures")
             if not self._redis_away:
                 log.warning("Redis can't be used (%s); waiting for it", type(error).__name__)
             self._redis_away = True
@@ -193,8 +217,13 @@ class Pool:
         """Record the ends that workers kept in files before they died."""
         keys, settings = Keys(self._settings.prefix), self._settings
         for ending in self._spool.orphans():
-            ended = ending.deliver(self._scripts, keys, settings)
-            log.info("job %s: its end was kept in a file; now %s", ending.job_id, ended.status)
+            status = ending.deliver(self._scripts, keys, settings).status
+            log.info(
+                "job %s: its end was kept in a file; now %s",
+                ending.job_id,
+                status,
+                extra={"job": ending.job_id, "outcome": status},
+            )
 
     def _stop(self) -> None:
         """Stop all workers; a second signal tells them to end at once."""
@@ -209,6 +238,7 @@ class Pool:
             if time.monotonic() > deadline:
                 self._signal_all(signal.SIGKILL)
             time.sleep(0.02)
+        self._hear()
         for slot in self._slots:
             _close(slot)
         log.info("all workers have stopped")
@@ -225,7 +255,7 @@ def _close(slot: Slot) -> None:
         slot.process.stdin.close()
     if slot.status >= 0:
         os.close(slot.status)
-    slot.process, slot.status, slot.busy = None, -1, False
+    slot.process, slot.status, slot.busy, slot.unread = None, -1, False, b""
 
 
 def _how(status: int) -> str:
@@ -244,7 +274,12 @@ def main() -> int:
         log.error("%s", error)
         return EX_CONFIG
     follow_parent()
-    return Pool(settings, queues).run()
+    try:
+        pool = Pool(settings, queues)
+    except SettingsError as error:
+        log.error("%s", error)
+        return EX_CONFIG
+    return pool.run()
 
 
 def check_login(settings: Settings) -> None:

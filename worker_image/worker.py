@@ -39,10 +39,11 @@ from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
 from worker_image.ending import Ending, renew
 from worker_image.horse_process import HorseDiedError, HorseProcess
-from worker_image.lifeline import BUSY, EX_CONFIG, IDLE, follow_parent
+from worker_image.lifeline import EX_CONFIG, follow_parent
 from worker_image.logs import configure
 from worker_image.run import Outcome, Piece, Run
 from worker_image.spool import Spool
+from worker_image.telemetry import Telemetry
 
 DEQUEUE_SECONDS = 1
 """How long one blocking take waits, and so how soon an idle worker stops."""
@@ -72,7 +73,6 @@ class CoatcheckWorker(Worker):
     """
 
     def __init__(self, queue: str, settings: Settings, connection: Redis, pool: int = -1) -> None:
-        self._pool = pool
         self._settings = settings
         self._keys = Keys(settings.prefix)
         # Short time-outs here: the connection for blocking takes waits too long for a heartbeat.
@@ -94,6 +94,7 @@ class CoatcheckWorker(Worker):
             prepare_for_work=False,  # it would ask Redis, which may be away
         )
         self.hostname, self.pid = socket.gethostname(), os.getpid()
+        self._telemetry = Telemetry(settings, self.name, pool)
 
     # What RQ's loop calls
 
@@ -151,6 +152,7 @@ class CoatcheckWorker(Worker):
         return None
 
     def _away(self, error: RedisError, pause: float) -> None:
+        self._telemetry.redis_failed()
         log.warning("Redis can't be used (%s); trying again in %.1f s", type(error).__name__, pause)
         self._sleep(pause)
 
@@ -176,15 +178,16 @@ class CoatcheckWorker(Worker):
         try:
             run = self._begin(Run(str(job), secrets.token_hex(8), queue.name))
             if run is not None:
-                self._tell(BUSY)
+                self._telemetry.busy()
             while run is not None:
                 run = self._serve(run)
         except RedisError as error:
+            self._telemetry.redis_failed()
             # The job is on the list of taken ones or has a lease: the janitor deals with it.
             log.warning("job %s: could not be begun (%s)", job, type(error).__name__)
         finally:
             self._current = None
-            self._tell(IDLE)
+            self._telemetry.idle()
 
     def _serve(self, run: Run) -> Run | None:
         """Run a job that has begun to its recorded end. Returns the next one, which has begun by then."""
@@ -207,6 +210,7 @@ class CoatcheckWorker(Worker):
             outcome.note,
             extra=run.log_fields(outcome=status, duration=round(seconds, 3), worker=self.name),
         )
+        self._telemetry.ended(run, outcome, status, seconds)
         return following
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
@@ -248,6 +252,7 @@ class CoatcheckWorker(Worker):
         if self._horse is not None:
             self._horse.kill()
             self._horse = None
+        self._telemetry.flush(now=True)
         with contextlib.suppress(RedisError):
             super().teardown()  # type: ignore[no-untyped-call]
 
@@ -276,7 +281,10 @@ class CoatcheckWorker(Worker):
     def _run(self, run: Run) -> Outcome:
         """Have the work-horse run the task. Whatever goes wrong is an outcome too."""
         try:
-            run.read()
+            try:
+                run.read()
+            finally:
+                self._telemetry.began(run, run.fields)
             horse = self.start_horse()
             if run.task not in horse.tasks:
                 return Outcome.unknown(run.task)
@@ -289,7 +297,7 @@ class CoatcheckWorker(Worker):
             )
             if run.at_most_once and (ended := self._confirmed(run)):
                 return ended
-            horse.start_job(run.task, run.arguments, run.timeout)
+            horse.start_job(run.task, run.arguments, run.timeout, self._telemetry.span)
             outcome = self._watch(run, horse)
         except MalformedJobError as error:
             return Outcome.failed("MalformedJob", f"{error}; nothing was run")
@@ -331,6 +339,7 @@ class CoatcheckWorker(Worker):
         if self._horse is None:
             self._horse = HorseProcess()
             self.catalog_version = self._horse.version
+            self._telemetry.horse_started(self._horse.tasks)
         return self._horse
 
     def _drop_horse(self) -> None:
@@ -397,6 +406,7 @@ class CoatcheckWorker(Worker):
             if time.monotonic() - self._beaten >= BEAT_SECONDS:
                 self._beat()
         except RedisError as error:
+            self._telemetry.redis_failed()
             log.warning("job %s: Redis can't be used (%s); it runs on", run.job_id, type(error).__name__)
             return "away"
         return answer
@@ -421,6 +431,7 @@ class CoatcheckWorker(Worker):
             try:
                 ended = ending.deliver(self._scripts, self._keys, self._settings, following)
             except RedisError as failure:
+                self._telemetry.redis_failed()
                 name, now = type(failure).__name__, time.monotonic()
                 if not give_up:
                     give_up = now + DELIVERY_SECONDS
@@ -444,10 +455,6 @@ class CoatcheckWorker(Worker):
         """The next pause: short enough to be back, when Redis is, before a lease of then ends."""
         return min(2 * pause, LONGEST_PAUSE, self._settings.worker_lease / 4)
 
-    def _tell(self, word: bytes) -> None:
-        if self._pool >= 0:
-            os.write(self._pool, word)
-
     def _sleep(self, seconds: float) -> None:
         """Wait, but no longer than until this worker must stop."""
         end = time.monotonic() + seconds
@@ -463,6 +470,7 @@ class CoatcheckWorker(Worker):
         values = [value for pair in fields.items() for value in pair]
         self._scripts.run("beat", keys, self.worker_ttl + 60, *values)
         self._beaten = time.monotonic()
+        self._telemetry.flush()
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 -- ARGV: prefix, id, a token of this call. Returns {'canceled'}, {'stopping'}, {'ended', status} or
 -- {'unknown'}; for a call that comes again since its answer was lost, {'known'}: it was done.
 local id, token = ARGV[2], ARGV[3]
+even_when_full()
 local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'worker_name', 'failure_ttl')
 local status, queue = job[1], job[2]
 if not status or not queue then return {'unknown'} end

@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
+from chalicelib import lambda_runtime
 from coatcheck.adapter import QueueAdapter
 from coatcheck.catalog import Catalog
 from coatcheck.connection import connect
 from coatcheck.errors import CoatcheckError
 from coatcheck.settings import Settings, load
+from coatcheck.trace_context import open_tracing
+
+if TYPE_CHECKING:
+    from coatcheck.tracing import Tracing
 
 PACKAGED_CATALOG = Path(__file__).resolve().parents[1] / "catalog.json"
 """Where the function package has its catalogue: beside ``app.py``."""
@@ -19,11 +25,12 @@ PACKAGED_CATALOG = Path(__file__).resolve().parents[1] / "catalog.json"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the handlers work with."""
+    """What the handlers work with; ``tracing`` is None where it is off."""
 
     settings: Settings
     catalog: Catalog
     adapter: QueueAdapter
+    tracing: Tracing | None = None
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -79,5 +86,7 @@ def use(context: Context | None) -> None:
 
 def _build(environ: Mapping[str, str] | None) -> Context:
     settings = load(environ)
+    lambda_runtime.configure_log(settings.log_format)
     catalog = Catalog.load(settings.catalog or PACKAGED_CATALOG)
-    return Context(settings, catalog, QueueAdapter(connect(settings), settings))
+    adapter = QueueAdapter(connect(settings), settings)
+    return Context(settings, catalog, adapter, open_tracing(settings, "coatcheck-api"))

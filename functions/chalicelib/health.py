@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.context import current
 from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer, json_answer
-from chalicelib.routing import Route
+from chalicelib.routing import PUBLIC, Route
 from coatcheck.adapter import QueueInfo
 from coatcheck.errors import UnavailableError
 
@@ -34,4 +34,4 @@ def get_health(_request: Request) -> Answer:
     return json_answer(document, 200 if status == "ok" else 503, headers)
 
 
-ROUTES = (Route("GET", "/health", get_health),)
+ROUTES = (Route("GET", "/health", get_health, PUBLIC),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib import bodies
+from chalicelib import bodies, observe
 from chalicelib.context import current
 from chalicelib.documents import job_document, job_summary
 from chalicelib.options import idempotency_key
@@ -13,6 +13,7 @@ from chalicelib.submissions import read_batch, submit
 from chalicelib.tasks import accepted
 from coatcheck.errors import FieldError, InvalidRequestError
 from coatcheck.job import JobStatus
+from coatcheck.scopes import Scope
 from coatcheck.settings import NAME
 
 DEFAULT_LIMIT = 50
@@ -25,13 +26,14 @@ def submit_jobs(request: Request) -> Answer:
     context = current()
     key = idempotency_key(request)
     entries = read_batch(bodies.json_object(request, context.settings.max_body), context)
+    request.caller.check_tasks(entry.task.name for entry in entries)
     jobs = submit(context, entries, key)
     headers = {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
     return json_answer({"jobs": [job_document(job, request) for job in jobs]}, 202, headers)
 
 
 def list_jobs(request: Request) -> Answer:
-    """A page of the newest jobs, by status, queue and task."""
+    """A page of the newest jobs, by status, queue and task, without those of tasks the caller may not use."""
     adapter = current().adapter
     errors = [
         FieldError(f"?{name}", detail)
@@ -52,34 +54,47 @@ def list_jobs(request: Request) -> Answer:
         cursor=request.option("cursor"),
         limit=int(request.option("limit") or DEFAULT_LIMIT),
     )
-    document = {"jobs": [job_summary(job, request) for job in page.jobs], "next": page.next}
+    jobs = [job for job in page.jobs if request.caller.may_use(job.task)]
+    document = {"jobs": [job_summary(job, request) for job in jobs], "next": page.next}
     return json_answer(document, headers=PRIVATE)
 
 
 def get_job(request: Request) -> Answer:
     """One job."""
     job = current().adapter.get(request.parameters["id"])
+    request.caller.check_tasks([job.task])
     return conditional(request, json_answer(job_document(job, request), headers=PRIVATE | retry_after(job)))
 
 
 def stop_job(request: Request) -> Answer:
     """Cancel a job that waits, ask for the stop of one that runs."""
-    job = current().adapter.cancel(request.parameters["id"])
+    job = current().adapter.cancel(_checked_id(request))
+    observe.note([job])
     return json_answer(job_document(job, request), 202, PRIVATE | retry_after(job))
 
 
 def retry_job(request: Request) -> Answer:
     """Run a failed, stopped or canceled job again."""
-    return accepted(current().adapter.retry(request.parameters["id"]), request)
+    job = current().adapter.retry(_checked_id(request))
+    observe.note([job])
+    return accepted(job, request)
 
 
 def get_log(request: Request) -> Answer:
     """What a job's task printed after a cursor."""
-    page = current().adapter.log(request.parameters["id"], request.option("after"))
+    page = current().adapter.log(_checked_id(request), request.option("after"))
     headers = PRIVATE if page.ended else {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
     return json_answer(
         {"text": page.text, "next": page.next, "ended": page.ended, "cut": page.cut}, headers=headers
     )
+
+
+def _checked_id(request: Request) -> str:
+    """The id of a job that the caller may deal with; only one who is bound to tasks costs a look at it."""
+    job_id = request.parameters["id"]
+    if request.caller.bound:
+        request.caller.check_tasks([current().adapter.get(job_id).task])
+    return job_id
 
 
 def _wrong_status(text: str | None) -> str | None:
@@ -99,10 +114,10 @@ def _wrong_limit(text: str | None) -> str | None:
 
 
 ROUTES = (
-    Route("POST", "/jobs", submit_jobs),
-    Route("GET", "/jobs", list_jobs, frozenset({"status", "queue", "task", "cursor", "limit"})),
-    Route("GET", "/jobs/{id}", get_job),
-    Route("DELETE", "/jobs/{id}", stop_job),
-    Route("POST", "/jobs/{id}/retry", retry_job),
-    Route("GET", "/jobs/{id}/log", get_log, frozenset({"after"})),
+    Route("POST", "/jobs", submit_jobs, Scope.SUBMIT),
+    Route("GET", "/jobs", list_jobs, Scope.READ, frozenset({"status", "queue", "task", "cursor", "limit"})),
+    Route("GET", "/jobs/{id}", get_job, Scope.READ),
+    Route("DELETE", "/jobs/{id}", stop_job, Scope.SUBMIT),
+    Route("POST", "/jobs/{id}/retry", retry_job, Scope.SUBMIT),
+    Route("GET", "/jobs/{id}/log", get_log, Scope.READ, frozenset({"after"})),
 )

@@ -10,13 +10,15 @@ from chalicelib.operations import (
     FORM,
     JOB_ID_PARAMETER,
     JSON,
+    SCHEMES,
     content,
     operation,
     parameter,
+    secured,
 )
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional, json_answer
-from chalicelib.routing import Route
+from chalicelib.routing import PUBLIC, Route
 from chalicelib.schemas import JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
 from coatcheck import __version__
 from coatcheck.catalog import TaskSpec
@@ -32,6 +34,7 @@ from coatcheck.errors import (
     UnknownTaskError,
     UnsupportedMediaTypeError,
 )
+from coatcheck.scopes import Scope
 
 BODY_PROBLEMS = (
     InvalidJSONError,
@@ -45,17 +48,26 @@ BODY_PROBLEMS = (
 
 
 def get_openapi(request: Request) -> Answer:
-    """The description, for the address that it was asked at."""
-    document = describe(current().catalog.tasks, request.prefix or "/")
+    """The description, for the address that it was asked at, with the tasks that the caller may use."""
+    context = current()
+    tasks = tuple(task for task in context.catalog.tasks if request.caller.may_use(task.name))
+    document = describe(tasks, request.prefix or "/", context.settings.auth)
     return conditional(request, json_answer(document, headers=REVALIDATE))
 
 
-def describe(tasks: tuple[TaskSpec, ...], server: str) -> dict[str, Any]:
-    """The OpenAPI document for these tasks. Takes the URL that paths are relative to."""
+def describe(tasks: tuple[TaskSpec, ...], server: str, auth: str) -> dict[str, Any]:
+    """The OpenAPI document for these tasks.
+
+    Takes the URL that paths are relative to, and the setting COATCHECK_AUTH.
+    """
     schemas: dict[str, Schema] = dict(SHARED)
     for task in tasks:
         schemas |= hoist(task.schema, arguments_name(task))
         schemas |= hoist(task.result, result_name(task))
+    paths = {**PATHS, **{f"/tasks/{task.name}": {"post": submit_operation(task)} for task in tasks}}
+    components: dict[str, Any] = {"schemas": schemas}
+    if auth in SCHEMES:
+        components["securitySchemes"] = {auth: SCHEMES[auth]}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,8 +76,11 @@ def describe(tasks: tuple[TaskSpec, ...], server: str) -> dict[str, Any]:
             "description": "Tickets for slow work: submit a task, come back for its result.",
         },
         "servers": [{"url": server}],
-        "paths": {**PATHS, **{f"/tasks/{task.name}": {"post": submit_operation(task)} for task in tasks}},
-        "components": {"schemas": schemas},
+        "paths": {
+            path: {method: secured(operation, auth) for method, operation in methods.items()}
+            for path, methods in paths.items()
+        },
+        "components": components,
     }
 
 
@@ -87,6 +102,7 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
     return operation(
         f"submit.{task.name}",
         task.title,
+        Scope.SUBMIT,
         description=task.description,
         tags=["tasks"],
         status=202,
@@ -144,6 +160,7 @@ PATHS: dict[str, Any] = {
         "post": operation(
             "submit_jobs",
             "Submit many jobs, all or none",
+            Scope.SUBMIT,
             tags=["jobs"],
             status=202,
             answer=content(ref("Jobs")),
@@ -167,6 +184,7 @@ PATHS: dict[str, Any] = {
         "delete": operation(
             "stop_job",
             "Cancel what waits, stop what runs",
+            Scope.SUBMIT,
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
@@ -178,6 +196,7 @@ PATHS: dict[str, Any] = {
         "post": operation(
             "retry_job",
             "Run again what failed, was stopped or canceled",
+            Scope.SUBMIT,
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
@@ -209,10 +228,21 @@ PATHS: dict[str, Any] = {
             problems=(UnavailableError,),
         )
     },
+    "/metrics": {
+        "get": operation(
+            "get_metrics",
+            "The queues' figures, as Prometheus reads them",
+            description="Only where the setting COATCHECK_METRICS is prometheus.",
+            tags=["service"],
+            answer=content(TEXT, "text/plain"),
+            problems=(NotFoundError, UnavailableError),
+        )
+    },
     "/health": {
         "get": operation(
             "get_health",
             "Redis answers, and each queue has a worker",
+            PUBLIC,
             tags=["service"],
             answer=content(ref("Health")),
             others={"503": {"description": "Not so.", **content(ref("Health"))}},
@@ -230,13 +260,14 @@ PATHS: dict[str, Any] = {
     },
     "/": {
         "get": operation(
-            "get_page", "The page", tags=["page"], answer=content(TEXT, "text/html"), cached=True
+            "get_page", "The page", PUBLIC, tags=["page"], answer=content(TEXT, "text/html"), cached=True
         )
     },
     "/static/{name}": {
         "get": operation(
             "get_static",
             "A file of the page",
+            PUBLIC,
             tags=["page"],
             answer=content(TEXT, "*/*"),
             cached=True,
@@ -248,6 +279,7 @@ PATHS: dict[str, Any] = {
         "post": operation(
             "run_task",
             "Submit a task without arguments, as in 2016",
+            Scope.SUBMIT,
             tags=["story"],
             status=202,
             answer=content({"type": "object", "maxProperties": 0}),
@@ -278,4 +310,4 @@ PATHS: dict[str, Any] = {
 }
 """All that does not depend on the catalogue."""
 
-ROUTES = (Route("GET", "/openapi.json", get_openapi),)
+ROUTES = (Route("GET", "/openapi.json", get_openapi, Scope.READ),)

@@ -9,18 +9,51 @@ from chalicelib.bodies import FORM
 from chalicelib.problems import PROBLEM_JSON
 from chalicelib.responses import JSON
 from chalicelib.schemas import ID, TEXT, Schema, ref
-from coatcheck.errors import InternalError, InvalidRequestError, ProblemError, UnavailableError
+from coatcheck.errors import (
+    ForbiddenError,
+    InternalError,
+    InvalidRequestError,
+    ProblemError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from coatcheck.scopes import Scope
 
-__all__ = ["FORM", "JOB_ID_PARAMETER", "JSON", "content", "operation", "parameter"]
+__all__ = [
+    "FORM",
+    "JOB_ID_PARAMETER",
+    "JSON",
+    "SCHEMES",
+    "content",
+    "operation",
+    "parameter",
+    "secured",
+]
 
 HEADERS: dict[str, Schema] = {
     "ETag": {"schema": TEXT, "description": "Send it as If-None-Match, to be told 304 when nothing changed."},
+    "WWW-Authenticate": {"schema": TEXT, "description": "How to tell who calls."},
     "Location": {"schema": TEXT, "description": "Where the job is."},
     "Retry-After": {
         "schema": {"type": "integer"},
         "description": "Seconds until it makes sense to ask again.",
     },
 }
+
+
+SCOPE = "x-scope"
+"""Where an operation has its scope until ``secured`` knows how callers tell who they are."""
+SCHEMES: dict[str, dict[str, Any]] = {
+    "tokens": {"type": "http", "scheme": "bearer", "description": "Made by 'coatcheck token create'."},
+    "iam": {
+        "type": "apiKey",
+        "name": "Authorization",
+        "in": "header",
+        "description": "AWS Signature Version 4.",
+        "x-amazon-apigateway-authtype": "awsSigv4",
+    },
+}
+"""How a caller tells who they are, by the setting COATCHECK_AUTH."""
 
 
 def content(schema: Schema, kind: str = JSON) -> dict[str, Any]:
@@ -43,6 +76,7 @@ IF_NONE_MATCH = parameter("If-None-Match", TEXT, "header", "The ETag of an earli
 def operation(
     operation_id: str,
     summary: str,
+    scope: Scope | None = Scope.READ,
     *,
     answer: dict[str, Any],
     description: str = "",
@@ -57,8 +91,8 @@ def operation(
 ) -> dict[str, Any]:
     """An operation.
 
-    Takes the content of the answer and its status; ``cached``: it has an ETag; the problems beside those
-    that any operation may answer; ``others``: responses that are no problems.
+    Takes its scope, the content of the answer and its status; ``cached``: it has an ETag; the problems
+    beside those that any operation may answer; ``others``: responses that are no problems.
     """
     success: dict[str, Any] = {"description": summary + ".", **answer}
     if headers:
@@ -69,6 +103,7 @@ def operation(
     responses |= problem_responses((InvalidRequestError, *problems, InternalError)) | dict(others or {})
     document: dict[str, Any] = {
         "operationId": operation_id,
+        SCOPE: scope,
         "summary": summary,
         "tags": list(tags),
         "parameters": [*parameters, *([IF_NONE_MATCH] if cached else [])],
@@ -79,6 +114,20 @@ def operation(
     if body is not None:
         document["requestBody"] = body
     return document
+
+
+def secured(operation: Mapping[str, Any], auth: str) -> dict[str, Any]:
+    """The operation as it is with that setting of COATCHECK_AUTH."""
+    document = dict(operation)
+    scope = document.pop(SCOPE)
+    if auth == "none" or scope is None:
+        return document
+    refusals = problem_responses((UnauthorizedError, ForbiddenError))
+    return {
+        **document,
+        "security": [{auth: [str(scope)]}],
+        "responses": dict(sorted((document["responses"] | refusals).items())),
+    }
 
 
 def problem_responses(kinds: Sequence[type[ProblemError]]) -> dict[str, Any]:
@@ -93,5 +142,7 @@ def problem_responses(kinds: Sequence[type[ProblemError]]) -> dict[str, Any]:
         }
         if UnavailableError in same:
             response["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+        if UnauthorizedError in same:
+            response["headers"] = {"WWW-Authenticate": HEADERS["WWW-Authenticate"]}
         responses[str(status)] = response
     return responses

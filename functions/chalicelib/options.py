@@ -95,7 +95,7 @@ def idempotency_key(request: Request) -> str | None:
         raise InvalidRequestError(
             f"The Idempotency-Key {detail}.", errors=[FieldError("Idempotency-Key", detail)]
         )
-    return key if request.caller is None else f"{request.caller}\n{key}"
+    return f"{request.caller.name}\n{key}" if request.caller.name else key
 
 
 def seconds(value: Any) -> float:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from chalicelib.problems import not_found
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional
-from chalicelib.routing import Route
+from chalicelib.routing import PUBLIC, Route
 
 WEB = Path(__file__).with_name("web")
 BASE = "<!-- base -->"
@@ -56,6 +56,6 @@ def _file(request: Request, suffix: str, text: str) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/", get_page, None),
-    Route("GET", "/static/{name}", get_static, None),
+    Route("GET", "/", get_page, PUBLIC, None),
+    Route("GET", "/static/{name}", get_static, PUBLIC, None),
 )

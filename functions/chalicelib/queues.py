@@ -10,6 +10,7 @@ from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer, json_answer
 from chalicelib.routing import Route
 from coatcheck.adapter import QueueInfo, WorkerInfo
+from coatcheck.scopes import Scope
 
 
 def list_queues(_request: Request) -> Answer:
@@ -41,4 +42,4 @@ def _worker(worker: WorkerInfo) -> dict[str, Any]:
     }
 
 
-ROUTES = (Route("GET", "/queues", list_queues),)
+ROUTES = (Route("GET", "/queues", list_queues, Scope.READ),)

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 from chalice.app import Request as ChaliceRequest
 
+from chalicelib.callers import ANYBODY, Caller
 from coatcheck.errors import FieldError, InvalidRequestError
 
 
@@ -16,8 +17,7 @@ class Request:
     """One HTTP request.
 
     ``path`` is what the client asked for, ``prefix`` the part of it that the app lives below: the stage
-    of API Gateway (``/api``) or nothing. ``headers`` have lower-case names. ``caller`` is who calls, as
-    the gateway's authorizer tells, None where there is none.
+    of API Gateway (``/api``) or nothing. ``headers`` have lower-case names. ``caller`` is who calls.
     """
 
     method: str
@@ -27,7 +27,7 @@ class Request:
     query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     body: bytes
-    caller: str | None = None
+    caller: Caller = ANYBODY
 
     def link(self, *segments: str) -> str:
         """The absolute path of a resource, with the prefix: what ``Location`` and ``links`` hold."""
@@ -61,7 +61,6 @@ def from_chalice(request: ChaliceRequest, gateway_path: str = "") -> Request:
     query = request.query_params
     body = request.raw_body
     path = str(request.context.get("path") or request.path)
-    authorizer = request.context.get("authorizer") or {}
     prefix = prefix_of(path, request.path)
     if gateway_path and ".execute-api." not in str(request.headers.get("host", "")):
         prefix = f"{gateway_path}/{request.context.get('apiId', '')}{prefix}"
@@ -73,7 +72,6 @@ def from_chalice(request: ChaliceRequest, gateway_path: str = "") -> Request:
         query={} if query is None else {name: query.getlist(name) for name in query},
         headers={name: str(request.headers[name]) for name in request.headers},
         body=body if isinstance(body, bytes) else body.encode(),
-        caller=authorizer.get("principalId"),
     )
 
 

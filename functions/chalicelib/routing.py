@@ -3,43 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from chalice.app import Chalice
+from chalice.app import Authorizer, Chalice
+from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib.context import gateway_path
+from chalicelib.callers import caller_of
+from chalicelib.context import current, gateway_path
 from chalicelib.problems import HandlerError
 from chalicelib.requests import Request, from_chalice
 from chalicelib.responses import Answer, to_chalice
+from coatcheck.scopes import Scope
 
 Handler = Callable[[Request], Answer]
+PUBLIC = None
+"""The scope of a route that answers everybody."""
 ANY_TYPE = ["*/*"]
 """Chalice checks a request's content type even where there is no body: ``bodies`` does it better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path, what handles it, and which query parameters it knows (None: any)."""
+    """A method and a path, and what handles it.
+
+    ``scope`` is what the caller's token must have, PUBLIC where none is asked for; ``query`` which parameters
+    it knows, None: any.
+    """
 
     method: str
     path: str
     handler: Handler
+    scope: Scope | None
     query: frozenset[str] | None = frozenset()
 
 
-def bind(app: Chalice, routes: Iterable[Route]) -> None:
-    """Register the routes with an app."""
+def bind(app: Chalice, routes: Iterable[Route], authorizer: Authorizer) -> None:
+    """Register the routes with an app. Takes whom API Gateway asks before it lets a request pass."""
     for route in routes:
+        options: dict[str, Any] = {} if route.scope is PUBLIC else {"authorizer": authorizer}
         name = f"{route.method.lower()} {route.path}"
-        app.route(route.path, name=name, methods=[route.method], content_types=ANY_TYPE)(_view(app, route))
+        app.route(route.path, name=name, methods=[route.method], content_types=ANY_TYPE, **options)(
+            _view(app, route)
+        )
 
 
 def _view(app: Chalice, route: Route) -> Callable[..., ChaliceResponse]:
     def view(**_parameters: str) -> ChaliceResponse:
         assert app.current_request is not None
         try:
-            request = from_chalice(app.current_request, gateway_path())
+            request = _request(app.current_request, route)
             if route.query is not None:
                 request.check_query(route.query)
             return to_chalice(route.handler(request))
@@ -47,3 +61,13 @@ def _view(app: Chalice, route: Route) -> Callable[..., ChaliceResponse]:
             raise HandlerError from error
 
     return view
+
+
+def _request(received: ChaliceRequest, route: Route) -> Request:
+    """The request, from a caller who may send it. Raises UnauthorizedError, ForbiddenError."""
+    request = from_chalice(received, gateway_path())
+    if route.scope is PUBLIC:
+        return request
+    caller = caller_of(current().settings, received.context, request.headers)
+    caller.check_scope(route.scope)
+    return replace(request, caller=caller)

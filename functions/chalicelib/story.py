@@ -19,6 +19,7 @@ from coatcheck.catalog import Catalog, TaskSpec
 from coatcheck.errors import FieldError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus
 from coatcheck.schema import validate
+from coatcheck.scopes import Scope
 
 
 def run_task(request: Request) -> Answer:
@@ -30,6 +31,7 @@ def run_task(request: Request) -> Answer:
             "The form has no field 'task'.", errors=[FieldError("/task", "is required")]
         )
     task = find_task(context.catalog, fields["task"])
+    request.caller.check_tasks([task.name])
     validate(task, {})
     [job] = submit(context, [Entry(task, {}, Options())], None)
     return _answer({}, 202, {"Location": request.link("status", job.id)})
@@ -41,6 +43,7 @@ def get_status(request: Request) -> Answer:
         job = current().adapter.get(request.parameters["id"])
     except UnknownJobError:
         return _answer({"status": "unknown"})
+    request.caller.check_tasks([job.task])
     document = {"status": job.status.value, "result": job.result}
     if job.status is JobStatus.FAILED:
         document["message"] = _message(job)
@@ -75,6 +78,6 @@ def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str]
 
 
 ROUTES = (
-    Route("POST", "/_run_task", run_task, None),
-    Route("GET", "/status/{id}", get_status, None),
+    Route("POST", "/_run_task", run_task, Scope.SUBMIT, None),
+    Route("GET", "/status/{id}", get_status, Scope.READ, None),
 )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib import observe
 from chalicelib import options as submission_options
 from chalicelib.context import Context
 from chalicelib.options import Options
@@ -34,9 +35,12 @@ def submit(context: Context, entries: Sequence[Entry], idempotency_key: str | No
     Raises IdempotencyMismatchError, UnavailableError.
     """
     submissions = [_submission(entry, context) for entry in entries]
-    return context.adapter.submit(
-        submissions, idempotency_key=idempotency_key, fingerprint=fingerprint(entries)
-    )
+    with observe.sending(context, submissions) as traced:
+        jobs = context.adapter.submit(
+            traced, idempotency_key=idempotency_key, fingerprint=fingerprint(entries)
+        )
+    observe.note(jobs)
+    return jobs
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:

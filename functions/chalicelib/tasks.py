@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from chalicelib import bodies
-from chalicelib.context import current
+from chalicelib.context import Context, current
 from chalicelib.documents import job_document, task_document
 from chalicelib.options import NAMES, from_query, idempotency_key
 from chalicelib.requests import Request
@@ -16,12 +16,14 @@ from chalicelib.submissions import Entry, submit
 from coatcheck.catalog import TaskSpec
 from coatcheck.job import Job
 from coatcheck.schema import coerce_form, validate
+from coatcheck.scopes import Scope
 
 
 def list_tasks(request: Request) -> Answer:
-    """All tasks and the catalogue's version."""
+    """All tasks that the caller may use, and the catalogue's version."""
     context = current()
-    documents = [task_document(task, request, context) for task in context.catalog.tasks]
+    tasks = [task for task in context.catalog.tasks if request.caller.may_use(task.name)]
+    documents = [task_document(task, request, context) for task in tasks]
     document = {"tasks": documents, "version": context.catalog.version}
     return conditional(request, json_answer(document, headers=REVALIDATE))
 
@@ -29,14 +31,14 @@ def list_tasks(request: Request) -> Answer:
 def get_task(request: Request) -> Answer:
     """One task."""
     context = current()
-    task = context.catalog.get(request.parameters["name"])
+    task = _task(request, context)
     return conditional(request, json_answer(task_document(task, request, context), headers=REVALIDATE))
 
 
 def submit_task(request: Request) -> Answer:
     """Submit a job: the body is the task's arguments."""
     context = current()
-    task = context.catalog.get(request.parameters["name"])
+    task = _task(request, context)
     arguments = _arguments(request, task, context.settings.max_body)
     options = from_query(request, context)
     key = idempotency_key(request)
@@ -51,6 +53,13 @@ def accepted(job: Job, request: Request) -> Answer:
     return json_answer(job_document(job, request), 202, headers)
 
 
+def _task(request: Request, context: Context) -> TaskSpec:
+    """The task of the path. Raises ForbiddenError, UnknownTaskError."""
+    name = request.parameters["name"]
+    request.caller.check_tasks([name])
+    return context.catalog.get(name)
+
+
 def _arguments(request: Request, task: TaskSpec, max_body: int) -> dict[str, Any]:
     if request.body and bodies.is_form(request):
         arguments = coerce_form(task, bodies.form_fields(request, max_body))
@@ -60,7 +69,7 @@ def _arguments(request: Request, task: TaskSpec, max_body: int) -> dict[str, Any
 
 
 ROUTES = (
-    Route("GET", "/tasks", list_tasks),
-    Route("GET", "/tasks/{name}", get_task),
-    Route("POST", "/tasks/{name}", submit_task, NAMES),
+    Route("GET", "/tasks", list_tasks, Scope.READ),
+    Route("GET", "/tasks/{name}", get_task, Scope.READ),
+    Route("POST", "/tasks/{name}", submit_task, Scope.SUBMIT, NAMES),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.deploy.artefacts import Artefacts
-from infra.template import dumps, load_extra, merge
+from infra.template import assemble, dumps, load_extra
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION = "AWS::Serverless::Function"
@@ -33,7 +33,7 @@ def build(folder: Path | None = None) -> Build:
     from infra.package import FunctionPackage, build_package
 
     package = FunctionPackage.load(folder) if folder else build_package(ROOT / "build")
-    return Build(package.archive.read_bytes(), merge(package.template, load_extra()))
+    return Build(package.archive.read_bytes(), assemble(package.template, load_extra()))
 
 
 def place(archive: bytes, template: Mapping[str, Any], artefacts: Artefacts) -> str:

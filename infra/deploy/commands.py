@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from infra import auth_mode
 from infra.deploy import changes, destroy, localstack, logs, parameters
 from infra.deploy.build import Build, build
 from infra.deploy.console import Console, table
@@ -67,6 +68,8 @@ def _deploy(call: Call) -> int:
     deployment = _deployment(call, allowed=arguments.allow_replace, rebuild_image=arguments.rebuild_image)
     state = deployment.run()
     url = _url(call, state)
+    if state.parameters.get(auth_mode.PARAMETER) == "tokens":
+        call.console.tell(f"It asks for a token; to make one: {call.stack.command('token create NAME')}")
     if arguments.json:
         call.console.document(
             {
@@ -136,7 +139,7 @@ def _logs(call: Call) -> int:
     for line in reader.follow() if call.arguments.follow else reader.read():
         if call.arguments.json:
             call.console.line(line.document())
-        else:
+        elif not line.figures:
             call.console.result(str(line))
     return 0
 

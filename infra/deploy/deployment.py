@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra import auth_mode
 from infra.deploy import changes, guard, localstack, parameters
 from infra.deploy.artefacts import Artefacts
 from infra.deploy.build import ROOT, Build, build, place
@@ -55,7 +56,7 @@ class Deployment:
         if image and not digest:
             image.check()
         built = self.build()
-        url = self._upload(built)
+        url = self._upload(built, self._value(auth_mode.PARAMETER, values, state))
         if image and repository:
             values[DIGEST] = digest or image.publish(repository, self.console.tell)
         state = self._apply(url, values, state)
@@ -70,8 +71,9 @@ class Deployment:
     def preview(self) -> ChangeSet | None:
         """What would change, but for a new worker image; None if nothing does. The upload stays."""
         state = self._state()
-        url = self._upload(self.build())
-        change_set = self._change_set(url, self._values(state), state)
+        values = self._values(state)
+        url = self._upload(self.build(), self._value(auth_mode.PARAMETER, values, state))
+        change_set = self._change_set(url, values, state)
         if change_set:
             changes.discard(self.stack, change_set.id, shell=state is None)
         return change_set
@@ -93,30 +95,37 @@ class Deployment:
         parameters.check(defaults | dict(self.given), self.declared)
         return defaults | dict(self.given)
 
+    def _value(self, name: str, values: Mapping[str, str], state: State | None) -> str:
+        """What a parameter will be: what is given, else what the stack has, else its default."""
+        previous = state.parameters if state else {}
+        default = str(self.declared.get(name, {}).get("Default", ""))
+        return values.get(name, previous.get(name, default))
+
     def _image(self, values: Mapping[str, str], state: State | None) -> Image | None:
         """The worker image that belongs to the stack; None if it has no workers, or the image is given."""
-
-        def value(name: str) -> str:
-            previous = state.parameters if state else {}
-            return values.get(name, previous.get(name, str(self.declared[name].get("Default", ""))))
-
-        if self.stack.target.kind == "localstack" or DIGEST in values or value("RedisUrl"):
+        if (
+            self.stack.target.kind == "localstack"
+            or DIGEST in values
+            or self._value("RedisUrl", values, state)
+        ):
             return None
-        return Image(self.stack.target, self.root, value("WorkerArchitecture"), self.docker)
+        architecture = self._value("WorkerArchitecture", values, state)
+        return Image(self.stack.target, self.root, architecture, self.docker)
 
     def _repository(self, state: State | None) -> str | None:
         """The name of the stack's ECR repository, None as long as there is none."""
         resources = self.stack.resources() if state else []
         return next((entry.id for entry in resources if entry.type == REPOSITORY), None)
 
-    def _upload(self, built: Build) -> str:
+    def _upload(self, built: Build, mode: str) -> str:
         artefacts = Artefacts(self.stack.target, self.stack.name)
         artefacts.prepare()
-        return place(built.archive, self._template(built), artefacts)
+        return place(built.archive, self._template(built, mode), artefacts)
 
-    def _template(self, built: Build) -> dict[str, Any]:
-        local = self.stack.target.kind == "localstack"
-        return localstack.adapt(built.template, self.stack.name) if local else built.template
+    def _template(self, built: Build, mode: str) -> dict[str, Any]:
+        if self.stack.target.kind == "localstack":
+            return localstack.adapt(built.template, self.stack.name)
+        return auth_mode.mark(built.template, mode)
 
     def _change_set(self, url: str, values: Mapping[str, str], state: State | None) -> ChangeSet | None:
         return changes.create(

@@ -1,20 +1,20 @@
 """What is different at LocalStack 4.14.0.
 
 Its CloudFormation can't update an API: routes stay old and the stage is lost, whether it reports
-UPDATE_COMPLETE or fails. So the API's definition is put into place directly. It writes the functions' logs
-to groups of Lambda's choice.
+UPDATE_COMPLETE or fails. So the API's definition is put into place directly. It asks no authorizer, so the
+API looks at the tokens itself. It writes the functions' logs to groups of Lambda's choice.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from infra.deploy.errors import DeployError
+from infra import auth_mode
+from infra.deploy.intrinsics import resolve
 from infra.deploy.stack import Resource, Stack, State
 from infra.deploy.target import Target
 
@@ -23,11 +23,17 @@ API = "RestAPI"
 FUNCTION = "AWS::Lambda::Function"
 PARAMETERS = {
     "ApiLogRole": "existing",
+    "AuthMode": "none",
     "GatewayPath": "/_aws/execute-api",
     "RedisUrl": "redis://redis:6379/0",
 }
 """What a new stack gets there unless it is told otherwise: the Redis of ``localstack-compose.yml``, as
-functions see it, no role that outlives the stack, and where LocalStack has its APIs."""
+functions see it, no role that outlives the stack, an API for whoever is on this machine, and where LocalStack
+has its APIs."""
+TOKENS = "Tokens"
+"""The logical id of the secret with the tokens."""
+OF_AUTHORIZER = ("Authorizer", "AuthorizerInvokePermission", "AuthorizerRole")
+"""What is there only for API Gateway to ask."""
 NO_ROUTES = {
     "swagger": "2.0",
     "info": {"title": "coatcheck", "version": "1.0"},
@@ -38,7 +44,6 @@ NO_ROUTES = {
 """An API without a reference to anything that may change; a deployment needs one method."""
 RESPONSES = "x-amazon-apigateway-gateway-responses"
 """What the gateway answers by itself, in an API's definition."""
-PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 def adapt(template: Mapping[str, Any], stack: str) -> dict[str, Any]:
@@ -52,6 +57,13 @@ def adapt(template: Mapping[str, Any], stack: str) -> dict[str, Any]:
     properties["DefinitionBody"] = NO_ROUTES
     properties["Tags"] = {**properties.get("Tags", {}), "_custom_id_": stack.lower()}
     properties["PropagateTags"] = True  # from the stage, for which SAM takes them, to the API
+    for name in OF_AUTHORIZER:
+        del adapted["Resources"][name]
+    del adapted["Resources"][TOKENS][
+        "Condition"
+    ]  # an update can't make it: LocalStack fails at such conditions
+    variables = adapted["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]
+    variables["COATCHECK_TOKENS"] = {"Ref": TOKENS}
     return adapted
 
 
@@ -75,9 +87,9 @@ def repair(stack: Stack, state: State, template: Mapping[str, Any]) -> None:
 
     Raises DeployError for an intrinsic function in the API's definition that isn't understood.
     """
-    values = _values(stack, state)
+    values = _values(stack, state) | {auth_mode.PARAMETER: "none"}  # its gateway asks nobody
     properties = template["Resources"][API]["Properties"]
-    definition = resolve(properties["DefinitionBody"], values)
+    definition = resolve(properties["DefinitionBody"], values, template.get("Conditions"))
     gateway = stack.target.client("apigateway")
     gateway.put_rest_api(
         restApiId=values[API], mode="overwrite", failOnWarnings=False, body=json.dumps(definition).encode()
@@ -91,49 +103,6 @@ def url(endpoint: str, outputs: Mapping[str, str]) -> str:
     """The API's address at LocalStack, from LocalStack's own and the stack's outputs."""
     stage = outputs["EndpointURL"].rstrip("/").rpartition("/")[2]
     return f"{endpoint.rstrip('/')}/_aws/execute-api/{outputs['RestAPIId']}/{stage}/"
-
-
-def resolve(node: Any, values: Mapping[str, str]) -> Any:
-    """A part of a template with its intrinsic functions replaced by what they stand for.
-
-    Takes the part, and the values by name: parameters, physical ids, ``Function.Arn``, ``AWS::Region``.
-
-    Raises DeployError for an unknown function or name.
-    """
-    match node:
-        case {"Ref": str(name)} if len(node) == 1:
-            return _value(name, values)
-        case {"Fn::GetAtt": [str(name), str(attribute)]} if len(node) == 1:
-            return _value(f"{name}.{attribute}", values)
-        case {"Fn::GetAtt": str(name)} if len(node) == 1:
-            return _value(name, values)
-        case {"Fn::Sub": str(text)} if len(node) == 1:
-            return _substitute(text, values)
-        case {"Fn::Sub": [str(text), dict(more)]} if len(node) == 1:
-            return _substitute(text, {**values, **resolve(more, values)})
-        case {"Fn::Join": [str(separator), list(parts)]} if len(node) == 1:
-            return separator.join(str(resolve(part, values)) for part in parts)
-        case dict():
-            if unknown := next((key for key in node if str(key).startswith("Fn::")), None):
-                raise DeployError(f"LocalStack's API can't be repaired: {unknown} in its definition")
-            return {key: resolve(value, values) for key, value in node.items()}
-        case list():
-            return [resolve(value, values) for value in node]
-    return node
-
-
-def _substitute(text: str, values: Mapping[str, str]) -> str:
-    def replacement(match: re.Match[str]) -> str:
-        return f"${{{match[2]}}}" if match[1] else _value(match[2], values)
-
-    return PLACEHOLDER.sub(replacement, text)
-
-
-def _value(name: str, values: Mapping[str, str]) -> str:
-    try:
-        return values[name]
-    except KeyError:
-        raise DeployError(f"LocalStack's API can't be repaired: its definition refers to {name}") from None
 
 
 def _values(stack: Stack, state: State) -> dict[str, str]:

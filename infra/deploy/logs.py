@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -31,13 +32,30 @@ class Line:
 
     def __str__(self) -> str:
         moment = datetime.fromtimestamp(self.time / 1000).astimezone()
-        return f"{moment:%Y-%m-%d %H:%M:%S} {self.source:<6} {self.text.translate(CONTROLS)}"
+        return f"{moment:%Y-%m-%d %H:%M:%S} {self.source:<6} {readable(self.text).translate(CONTROLS)}"
+
+    @property
+    def figures(self) -> bool:
+        """Whether it is no message but figures for CloudWatch."""
+        return self.text.startswith('{"_aws":')
 
     def document(self) -> dict[str, str]:
         """For ``--json``."""
         moment = datetime.fromtimestamp(self.time / 1000, UTC)
         stamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return {"time": stamp, "source": self.source, "text": self.text}
+
+
+def readable(text: str) -> str:
+    """What a line of JSON says, for people: its message, and the last line of its traceback."""
+    try:
+        document = json.loads(text)
+        message, traceback = document["message"], str(document.get("traceback", ""))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return text
+    last = f" ({traceback.splitlines()[-1]})" if traceback else ""
+    level = document.get("level", "info")
+    return f"{'' if level == 'info' else f'{level}: '}{message}{last}"
 
 
 def groups(stack: Stack) -> dict[str, str]:

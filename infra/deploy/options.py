@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 exit status:
@@ -46,7 +50,7 @@ COMMANDS = {
 """Each command's help and description."""
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Add the commands to those of ``coatcheck``."""
     common = _common()
     for name, (short, description) in COMMANDS.items():
@@ -82,7 +86,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             parser.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
             parser.add_argument(
                 "--since",
-                type=_span,
+                type=span,
                 default="10m",
                 metavar="SPAN",
                 help="how far back (default: %(default)s)",
@@ -92,13 +96,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _common() -> argparse.ArgumentParser:
     """The options of all these commands, so that a script can pass the same ones to each."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--target", choices=("aws", "localstack"), default="aws", help="where (default: %(default)s)"
-    )
-    common.add_argument(
-        "--stack", default="coatcheck", metavar="NAME", help="the stack's name (default: %(default)s)"
-    )
-    common.add_argument("--region", metavar="NAME", help="the region (default: AWS_REGION, or the profile's)")
+    add_target(common, "aws", "localstack")
     common.add_argument(
         "--parameter",
         action="append",
@@ -112,11 +110,20 @@ def _common() -> argparse.ArgumentParser:
         help="LocalStack as the URL's readers reach it (default: AWS_ENDPOINT_URL, else http://localhost:4566)",
     )
     common.add_argument("--yes", action="store_true", help="confirm whatever would be asked")
-    common.add_argument("--json", action="store_true", help="print the result as JSON")
     return common
 
 
-def _span(text: str) -> int:
+def add_target(parser: argparse.ArgumentParser, *targets: str) -> None:
+    """Add the options that tell which stack is meant, of which targets, and in what form to answer."""
+    parser.add_argument("--target", choices=targets, default=targets[0], help="where (default: %(default)s)")
+    parser.add_argument(
+        "--stack", default="coatcheck", metavar="NAME", help="the stack's name (default: %(default)s)"
+    )
+    parser.add_argument("--region", metavar="NAME", help="the region (default: AWS_REGION, or the profile's)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def span(text: str) -> int:
     """Seconds of a text such as ``10m``."""
     if not (match := SPAN.fullmatch(text)):
         raise argparse.ArgumentTypeError(f"{text!r} should be like 90s, 10m, 2h or 1d")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coatcheck.errors import SettingsError
-from coatcheck.settings import SETTINGS, load
+from coatcheck.settings import SETTINGS, load, load_one
 
 URL = {"REDIS_URL": "redis://localhost:6379/0"}
 
@@ -13,6 +13,8 @@ DEFAULTS = {
     "redis_url": "redis://localhost:6379/0",
     "stack": "coatcheck",
     "gateway_path": "",
+    "auth": "none",
+    "tokens": "",
     "redis_cluster": False,
     "redis_wait_replicas": 0,
     "aws_region": "",
@@ -39,6 +41,10 @@ DEFAULTS = {
     "worker_spool_limit": 64,
     "worker_unknown_task_wait": 600,
     "log_format": "text",
+    "traces": "none",
+    "metrics": "off",
+    "worker_metrics": "off",
+    "worker_metrics_port": 0,
 }
 
 VALID = [
@@ -46,6 +52,9 @@ VALID = [
     ("REDIS_URL", "unix:///run/redis.sock?db=2", "unix:///run/redis.sock?db=2"),
     ("COATCHECK_STACK", "coatcheck-staging", "coatcheck-staging"),
     ("COATCHECK_GATEWAY_PATH", "/_aws/execute-api", "/_aws/execute-api"),
+    ("COATCHECK_AUTH", "tokens", "tokens"),
+    ("COATCHECK_AUTH", "iam", "iam"),
+    ("COATCHECK_TOKENS", "/data/tokens.json", "/data/tokens.json"),
     ("REDIS_CLUSTER", "1", True),
     ("REDIS_CLUSTER", "0", False),
     ("REDIS_WAIT_REPLICAS", "2", 2),
@@ -71,9 +80,14 @@ VALID = [
     ("WORKER_SPOOL_LIMIT", "0", 0),
     ("WORKER_UNKNOWN_TASK_WAIT", "0", 0),
     ("LOG_FORMAT", "json", "json"),
+    ("OTEL_TRACES_EXPORTER", "otlp", "otlp"),
+    ("COATCHECK_METRICS", "prometheus", "prometheus"),
+    ("WORKER_METRICS", "emf", "emf"),
+    ("WORKER_METRICS_PORT", "9100", 9100),
 ]
 
 INVALID = [
+    ("COATCHECK_AUTH", "off", "none or tokens or iam"),
     ("REDIS_URL", "localhost:6379", "redis://"),
     ("REDIS_URL", "http://localhost", "redis://"),
     ("REDIS_URL", "redis:localhost", "redis://"),
@@ -119,6 +133,10 @@ INVALID = [
     ("WORKER_SPOOL_LIMIT", "10001", "from 0 to 10000"),
     ("WORKER_UNKNOWN_TASK_WAIT", "86401", "from 0 to 86400"),
     ("LOG_FORMAT", "xml", "text or json"),
+    ("OTEL_TRACES_EXPORTER", "console", "none or otlp"),
+    ("COATCHECK_METRICS", "1", "off or prometheus"),
+    ("WORKER_METRICS", "on", "off or emf"),
+    ("WORKER_METRICS_PORT", "65536", "from 0 to 65535"),
 ]
 
 PASSWORDS = [
@@ -170,6 +188,15 @@ def test_an_invalid_value_is_refused_with_its_name_the_value_and_what_would_be_r
     told = message(URL | {variable: text})
     assert told.startswith(f"{variable}={text!r} is not valid; it should be ")
     assert right in told.partition("it should be ")[2]
+
+
+def test_one_setting_can_be_read_alone() -> None:
+    assert load_one("tokens", {"COATCHECK_TOKENS": "/data/tokens.json"}) == "/data/tokens.json"
+    assert load_one("auth", {}) == "none"
+    with pytest.raises(SettingsError, match="COATCHECK_AUTH='off' is not valid"):
+        load_one("auth", {"COATCHECK_AUTH": "off"})
+    with pytest.raises(SettingsError, match="REDIS_URL is not set"):
+        load_one("redis_url", {})
 
 
 def test_several_faults_are_told_at_once() -> None:

@@ -8,6 +8,7 @@ Template = dict[str, Any]
 EVERYTHING = {
     "Name": "desk",
     "RedisUrl": "redis://own",
+    "AuthMode": "tokens",
     "LogDays": "7",
     "WorkerArchitecture": "ARM64",
     "WorkerImageDigest": "",
@@ -26,6 +27,7 @@ def small() -> Template:
         "Parameters": {
             "Name": {"Type": "String", "Default": "coatcheck", "AllowedPattern": "^[a-z-]+$"},
             "RedisUrl": {"Type": "String", "Default": ""},
+            "AuthMode": {"Type": "String", "Default": "tokens"},
             "LogDays": {"Type": "String", "Default": "365", "AllowedValues": ["1", "7", "365"]},
             "WorkerArchitecture": {"Type": "String", "Default": "ARM64"},
             "WorkerImageDigest": {"Type": "String", "Default": ""},

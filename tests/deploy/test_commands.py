@@ -98,6 +98,10 @@ def test_deploy_tells_what_it_did_as_json(run: Run) -> None:
     assert result.told, "the progress is told all the same"
 
 
+def test_deploy_tells_how_to_make_the_first_token(run: Run) -> None:
+    assert "It asks for a token; to make one: coatcheck token create NAME --stack desk" in run("deploy").told
+
+
 def test_deploy_passes_on_what_may_be_replaced(run: Run, deployment: Deploy, stack: Stack) -> None:
     def other(template: dict[str, Any]) -> None:
         template["Resources"]["Old"] = {"Type": "AWS::Logs::LogGroup"}

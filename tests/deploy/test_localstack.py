@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from botocore.stub import ANY, Stubber
 
 from infra.deploy import localstack
 from infra.deploy.errors import DeployError
-from infra.deploy.localstack import resolve
+from infra.deploy.intrinsics import resolve
 from infra.deploy.stack import Stack, State
 from infra.deploy.target import Target
 from infra.template import load_extra
 from tests.deploy import answers
 
 STATE = State(answers.STACK_ID, "UPDATE_COMPLETE", "", answers.START, {}, {})
+CONDITIONS = {
+    "Desk": {"Fn::Equals": [{"Ref": "Name"}, "desk"]},
+    "Other": {"Fn::Not": [{"Condition": "Desk"}]},
+    "Both": {"Fn::And": [{"Condition": "Desk"}, {"Condition": "Other"}]},
+    "Either": {"Fn::Or": [{"Condition": "Desk"}, {"Condition": "Other"}]},
+    "Strange": {"Fn::Contains": [["a"], "a"]},
+}
 VALUES = {"Name": "desk", "APIHandler": "desk-api", "APIHandler.Arn": "arn:f", "AWS::Region": "eu-west-1"}
 
 
@@ -36,6 +44,25 @@ VALUES = {"Name": "desk", "APIHandler": "desk-api", "APIHandler.Arn": "arn:f", "
 )
 def test_intrinsic_functions_become_what_they_stand_for(node: object, resolved: object) -> None:
     assert resolve(node, VALUES) == resolved
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"), [("Desk", True), ("Other", False), ("Both", False), ("Either", True)]
+)
+def test_a_condition_decides(name: str, holds: bool) -> None:
+    node = {"Fn::If": [name, {"Ref": "Name"}, {"Fn::GetAtt": ["Nobody", "Arn"]}]}
+    if holds:
+        assert resolve(node, VALUES, CONDITIONS) == "desk"
+    other = {"Fn::If": [name, 1, {"Ref": "AWS::NoValue"}]}
+    assert resolve({"a": other, "b": [other, 2]}, VALUES, CONDITIONS) == (
+        {"a": 1, "b": [1, 2]} if holds else {"b": [2]}
+    )
+
+
+@pytest.mark.parametrize("name", ["Strange", "Nobody"])
+def test_a_condition_that_is_not_understood_is_told(name: str) -> None:
+    with pytest.raises(DeployError, match="LocalStack's API can't be repaired: the condition"):
+        resolve({"Fn::If": [name, 1, 2]}, VALUES, CONDITIONS)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +110,29 @@ def test_the_api_gets_its_routes_and_a_deployment(local: Target, stub: Callable[
     gateway.assert_no_pending_responses()
 
 
+def whole(api: dict[str, Any]) -> dict[str, Any]:
+    """As much of the template as is adapted. Takes the API's properties."""
+    function = {"Properties": {"Environment": {"Variables": {"COATCHECK_AUTH": {"Ref": "AuthMode"}}}}}
+    of_tokens = {name: {"Condition": "AuthTokens"} for name in (*localstack.OF_AUTHORIZER, "Tokens")}
+    return {"Resources": {"RestAPI": {"Properties": api}, "APIHandler": function, **of_tokens}}
+
+
 def test_the_template_keeps_the_id_of_the_api(local: Target) -> None:
     properties = {"DefinitionBody": {"paths": {"/x": {}}}, "Tags": {"coatcheck": "x"}}
-    template = {"Resources": {"RestAPI": {"Properties": properties}}}
+    template = whole(properties)
     adapted = localstack.adapt(template, "Desk")["Resources"]["RestAPI"]["Properties"]
     assert adapted["Tags"] == {"coatcheck": "x", "_custom_id_": "desk"}
     assert adapted["PropagateTags"] is True
     assert adapted["DefinitionBody"] == localstack.NO_ROUTES
     assert properties["Tags"] == {"coatcheck": "x"}, "the template itself is left alone"
+
+
+def test_the_api_looks_at_tokens_itself_where_the_gateway_does_not(local: Target) -> None:
+    adapted = localstack.adapt(whole({}), "desk")["Resources"]
+    variables = adapted["APIHandler"]["Properties"]["Environment"]["Variables"]
+    assert variables["COATCHECK_TOKENS"] == {"Ref": "Tokens"}
+    assert adapted.keys() == {"RestAPI", "APIHandler", "Tokens"}
+    assert "Condition" not in adapted["Tokens"], "an update could not make it"
 
 
 def test_the_url_goes_through_localstacks_own_path() -> None:

@@ -148,3 +148,20 @@ def test_a_stack_without_logs_is_told(stack: Stack, stub: Callable[..., Stubber]
     stub(stack.target, "cloudformation").add_response("list_stack_resources", answers.resources())
     with pytest.raises(DeployError, match="no log groups"):
         groups(stack)
+
+
+def test_lines_of_json_are_shown_as_what_they_say() -> None:
+    def shown(text: str) -> str:
+        return str(Line(0, "worker", text, "1")).partition("worker ")[2]
+
+    assert shown('{"level": "info", "message": "job 1 t: finished", "job": "1"}') == "job 1 t: finished"
+    assert shown('{"level": "error", "message": "no", "traceback": "a\\nValueError: b"}') == (
+        "error: no (ValueError: b)"
+    )
+    for text in ("START RequestId: 1", "[1]", "{", '{"other": 1}', "null"):
+        assert shown(text) == text
+
+
+def test_figures_for_cloudwatch_are_no_messages() -> None:
+    assert Line(0, "worker", '{"_aws": {"Timestamp": 1}}', "1").figures
+    assert not Line(0, "worker", '{"message": "1"}', "1").figures

@@ -53,6 +53,7 @@ class Api:
         self._app = application
         self._routes = RouteMatcher(list(application.routes))
         self.authorizer: dict[str, str] | None = None
+        self.identity: dict[str, str] = {}
 
     def request(
         self, method: str, url: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
@@ -75,6 +76,7 @@ class Api:
                 "apiId": "abc123",
                 "path": self._prefix + parts.path,
                 "authorizer": self.authorizer,
+                "identity": self.identity,
             },
             "body": None if raw is None else base64.b64encode(raw).decode(),
             "isBase64Encoded": raw is not None,

@@ -29,6 +29,7 @@ ROUTES = {
     ("GET", "/jobs/{id}/log"),
     ("POST", "/jobs/{id}/retry"),
     ("GET", "/queues"),
+    ("GET", "/metrics"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
     ("POST", "/_run_task"),
@@ -78,14 +79,19 @@ def test_a_submission_imports_no_task_and_nothing_that_only_workers_need(tmp_pat
 import sys
 from app import app
 from chalicelib import context
-context.prepare({{"REDIS_URL": "redis://127.0.0.1:1", "COATCHECK_CATALOG": {str(catalog)!r}}})
+variables = {{"REDIS_URL": "redis://127.0.0.1:1", "COATCHECK_CATALOG": {str(catalog)!r}}}
+context.prepare(variables | {{"COATCHECK_AUTH": "tokens"}})
 event = {{
     "headers": {{}}, "pathParameters": {{"name": "heavy.train"}}, "multiValueQueryStringParameters": None,
     "stageVariables": None, "body": "{{}}",
-    "requestContext": {{"httpMethod": "POST", "resourcePath": "/tasks/{{name}}"}},
+    "requestContext": {{
+        "httpMethod": "POST", "resourcePath": "/tasks/{{name}}",
+        "authorizer": {{"principalId": "ann", "scopes": "submit", "tasks": "*"}},
+    }},
 }}
 status = app(event, None)["statusCode"]
-print(status, [name for name in ("rq", "pydantic", "worker_image", "heavy", "tasks") if name in sys.modules])
+heavy = ("rq", "pydantic", "worker_image", "heavy", "tasks", "boto3", "botocore", "coatcheck.token_store")
+print(status, [name for name in heavy if name in sys.modules])
 """
     assert run(code) == "503 []"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from coatcheck.adapter import QueueAdapter
@@ -70,9 +72,10 @@ def test_the_longest_key_is_taken(api: Api) -> None:
     assert api.post(TASK, {}, idempotency_key="~ " + "x" * 253).status == 202
 
 
-def test_two_callers_do_not_share_their_keys(api: Api) -> None:
+def test_two_callers_do_not_share_their_keys(api: Api, change: Callable[..., None]) -> None:
+    change(auth="tokens")
     ids = set()
     for caller in ("ann", "bob"):
-        api.authorizer = {"principalId": caller}
+        api.authorizer = {"principalId": caller, "scopes": "submit", "tasks": "*"}
         ids.add(api.post(TASK, {}, idempotency_key="k").json["id"])
     assert len(ids) == 2

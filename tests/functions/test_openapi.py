@@ -13,11 +13,13 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from app import app
+from chalicelib import health, jobs, openapi, page, prometheus, queues, story, tasks
 from chalicelib.openapi import describe
 from chalicelib.schemas import hoist
 from coatcheck.catalog import Catalog
 from tests.functions.client import Api
 
+RESOURCES: tuple[Any, ...] = (health, jobs, openapi, page, prometheus, queues, story, tasks)
 TRIP = {"start": {"city": "Oslo"}, "travellers": 2, "further_stops": [{"city": "Bergen", "nights": 2}]}
 
 
@@ -115,8 +117,30 @@ def test_what_the_api_answers_fits_what_it_describes(document: Any, api: Api) ->
         assert set(answer) <= set(document["components"]["schemas"][name]["properties"]), name
 
 
-def test_an_empty_catalogue_is_described_too() -> None:
-    assert list(OpenAPIV31SpecValidator(describe((), "/")).iter_errors()) == []
+@pytest.mark.parametrize("auth", ["none", "tokens", "iam"])
+def test_an_empty_catalogue_is_described_too(auth: str) -> None:
+    assert list(OpenAPIV31SpecValidator(describe((), "/", auth)).iter_errors()) == []
+
+
+def test_without_authentication_no_operation_asks_for_any(document: Any) -> None:
+    assert "securitySchemes" not in document["components"]
+    for _, _, operation in operations(document):
+        assert "security" not in operation and not {"401", "403"} & operation["responses"].keys()
+
+
+@pytest.mark.parametrize("auth", ["tokens", "iam"])
+def test_with_authentication_each_operation_tells_its_scope_and_its_refusals(
+    auth: str, catalog: Catalog
+) -> None:
+    document = describe(catalog.tasks, "/", auth)
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    assert document["components"]["securitySchemes"].keys() == {auth}
+    scopes = {(route.method, route.path): route.scope for module in RESOURCES for route in module.ROUTES}
+    for method, path, operation in operations(document):
+        submits = method == "POST" and path.startswith("/tasks/")
+        scope = scopes[method, "/tasks/{name}" if submits else path]
+        assert operation.get("security") == (None if scope is None else [{auth: [scope]}]), path
+        assert ({"401", "403"} <= operation["responses"].keys()) == (scope is not None), path
 
 
 def test_references_follow_their_definitions_and_data_is_left_alone() -> None:

@@ -12,9 +12,10 @@ import redis
 from chalice.app import BadRequestError, Chalice
 
 from chalicelib import problems, routing
+from chalicelib.callers import authorize
 from chalicelib.requests import Request
 from chalicelib.responses import Answer, to_json
-from chalicelib.routing import Route
+from chalicelib.routing import PUBLIC, Route
 from coatcheck.errors import FieldError, InvalidArgumentsError, problem_classes
 from coatcheck.keys import Keys
 from tests.functions.client import FUNCTIONS, Api
@@ -26,7 +27,7 @@ def app_with(handler: Callable[[Request], Answer]) -> Api:
     """A small app of the same parts, with one route."""
     app = Chalice(app_name="small", configure_logs=False)
     app.register_middleware(problems.middleware, "http")
-    routing.bind(app, [Route("GET", "/", handler)])
+    routing.bind(app, [Route("GET", "/", handler, PUBLIC)], app.authorizer()(authorize))
 
     def chalice_refuses() -> None:
         raise BadRequestError("Chalice says no")

@@ -46,7 +46,9 @@ def test_a_job_runs_to_its_end_and_changes_are_logged_reads_are_not(start: Start
     assert product.until(job, "finished")["result"] == 3
     log = product.log()
     assert re.search(
-        r"^\d\d:\d\d:\d\d api    POST /tasks/examples\.count_slowly 202 \d+ ms$", log, re.MULTILINE
+        rf"^\d\d:\d\d:\d\d api    POST /tasks/examples\.count_slowly 202 \d+ ms /jobs/{job}$",
+        log,
+        re.MULTILINE,
     )
     assert re.search(r"^\d\d:\d\d:\d\d redis  (Valkey|Redis) \d\S* started", log, re.MULTILINE)
     assert re.search(r"^\d\d:\d\d:\d\d worker ", log, re.MULTILINE)

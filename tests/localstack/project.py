@@ -61,9 +61,11 @@ class Project:
 
     def run(self, command: str, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         """``coatcheck COMMAND --target localstack``; fails if it doesn't end with that status."""
-        target = ["--target", "localstack", "--stack", self.stack, "--yes"]
+        target = ["--target", "localstack", "--stack", self.stack]
+        if not command.startswith("token"):
+            target.append("--yes")
         done = subprocess.run(
-            [sys.executable, "-m", "infra", command, *target, *arguments],
+            [sys.executable, "-m", "infra", *command.split(), *target, *arguments],
             cwd=self._root,
             env=self._environment(AWS_ENDPOINT_URL=self.endpoint),
             stdin=subprocess.DEVNULL,
@@ -101,10 +103,14 @@ class Project:
                 start_new_session=True,
             )
 
-    def ask(self, path: str, document: Any = None, method: str | None = None) -> Answer:
+    def ask(
+        self, path: str, document: Any = None, method: str | None = None, token: str | None = None
+    ) -> Answer:
         """Send a request to the API. Takes a path below the URL, or a whole URL."""
         data = None if document is None else json.dumps(document).encode()
         headers = {} if data is None else {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         request = Request(urljoin(self.url, path), data=data, headers=headers, method=method)
         try:
             with urlopen(request, timeout=60) as response:
@@ -163,6 +169,7 @@ def _inventory(endpoint: str) -> Iterator[str]:
         ("sns", "list_topics", "Topics", "TopicArn"),
         ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
         ("events", "list_rules", "Rules", "Name"),
+        ("secretsmanager", "list_secrets", "SecretList", "Name"),
     ):
         for entry in getattr(client(name), call)()[key]:
             if entry.get("StackStatus") != "DELETE_COMPLETE":  # LocalStack goes on to list deleted stacks

@@ -127,6 +127,8 @@ class Stack:
         if name in self._values:
             return self._values[name]
         resource = self._existing(name)
+        if resource["Type"] == "AWS::SecretsManager::Secret":
+            return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}"
         return self._resolved(resource["Properties"].get(NAMED_BY.get(resource["Type"], ""), name))
 
     def _getatt(self, argument: list[str]) -> str:

@@ -109,7 +109,9 @@ class Proxy:
             self._drop(writer)
             return
         self._writers.add(there_writer)
-        await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
+        # Cancelled when the proxy ends: asyncio would report that as a defect.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):

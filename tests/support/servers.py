@@ -45,8 +45,6 @@ class Clock:
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
-            # What it shares between processes would be held for ever by one that is killed.
-            "FAKETIME_DISABLE_SHM": "1",
         }
 
 
@@ -114,6 +112,8 @@ class RedisServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            for left in Path("/dev/shm").glob(f"*faketime_*_{self._process.pid}"):
+                left.unlink(missing_ok=True)  # libfaketime's, which a killed process leaves behind
             self._process = None
 
     def pause(self) -> None:

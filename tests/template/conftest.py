@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from infra.package import chalice
-from infra.template import Template, load_extra, merge
+from infra.template import Template, assemble, load_extra
 from tests.support.cloudformation import REGION, Stack, expand
 from tests.support.processes import ROOT
 
@@ -31,7 +31,8 @@ CASES: dict[str, dict[str, str | int]] = {
         "RedisNodeType": "cache.m7g.large",
     },
     "own-vpc": {"WorkerImageDigest": DIGEST, "SecurityGroupIds": "sg-0123456789abcdef0", **OWN_VPC},
-    "localstack": {"RedisUrl": "redis://redis:6379/0", "ApiLogRole": "existing"},
+    "localstack": {"RedisUrl": "redis://redis:6379/0", "ApiLogRole": "existing", "AuthMode": "none"},
+    "iam": {"RedisUrl": "redis://redis:6379/0", "AuthMode": "iam"},
     "own-redis": {
         "RedisUrl": "rediss://cache.example:6380",
         "SubnetIds": OWN_VPC["SubnetIds"],
@@ -41,6 +42,7 @@ CASES: dict[str, dict[str, str | int]] = {
 }
 """Ways to deploy, by name: the parameters of each."""
 WITH_REDIS = ["first", "aws", "from-zero", "nat", "sync", "own-vpc"]
+WITH_TOKENS = [name for name, parameters in CASES.items() if "AuthMode" not in parameters]
 WITH_WORKERS = WITH_REDIS[1:]
 
 
@@ -51,7 +53,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Template:
     ignore = shutil.ignore_patterns("__pycache__", "requirements.*", "deployments")
     shutil.copytree(ROOT / "functions", folder / "stage", ignore=ignore)
     shutil.copytree(ROOT / "coatcheck", folder / "stage" / "vendor" / "coatcheck", ignore=ignore)
-    return merge(chalice.package(folder / "stage", folder / "out").template, load_extra())
+    return assemble(chalice.package(folder / "stage", folder / "out").template, load_extra())
 
 
 @pytest.fixture(scope="session")

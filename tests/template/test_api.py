@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from coatcheck.errors import InternalError, NotFoundError, PayloadTooLargeError
-from infra.template import Template
+from coatcheck.errors import (
+    ForbiddenError,
+    InternalError,
+    NotFoundError,
+    PayloadTooLargeError,
+    UnauthorizedError,
+)
 from tests.support.cloudformation import Stack
-from tests.template.conftest import CASES, WITH_REDIS
+from tests.template.conftest import CASES, WITH_REDIS, WITH_TOKENS
 
 pytestmark = pytest.mark.parametrize("case", CASES)
 CONTEXT = {
@@ -27,7 +33,8 @@ def made(case: str, stack: Callable[..., Stack]) -> Stack:
 
 def test_functions_are_bounded_traced_and_their_environment_encrypted(made: Stack, case: str) -> None:
     functions = made.of("AWS::Lambda::Function")
-    assert functions.keys() == ({"APIHandler", "PublishMetrics"} if case in WITH_REDIS else {"APIHandler"})
+    expected = {"APIHandler"} | ({"PublishMetrics"} if case in WITH_REDIS else set())
+    assert functions.keys() == expected | ({"Authorizer"} if case in WITH_TOKENS else set())
     for function in functions.values():
         assert function["Timeout"] < 29
         assert function["KmsKeyArn"] == "Key.Arn"
@@ -43,6 +50,11 @@ def test_concurrency_need_not_be_reserved(case: str, stack: Callable[..., Stack]
 
 def test_no_secret_stands_in_an_environment_or_an_output(made: Stack) -> None:
     told = [str(function["Environment"]) for function in made.of("AWS::Lambda::Function").values()]
+    # Which secret it is and that there are tokens is none.
+    told = [
+        re.sub(r"'COATCHECK_(AUTH|TOKENS)': '(tokens|arn:aws:secretsmanager:[^']+)'", "", text)
+        for text in told
+    ]
     told += [str(task["ContainerDefinitions"]) for task in made.of("AWS::ECS::TaskDefinition").values()]
     for text in [*told, str(made.outputs)]:
         assert not [word for word in ("password", "secret", "token", "resolve:") if word in text.lower()]
@@ -114,20 +126,23 @@ def test_what_the_gateway_answers_by_itself_is_a_problem_document(made: Stack) -
 def test_the_gateways_problems_are_the_same_as_the_functions(made: Stack) -> None:
     found = answers(made)
     for kind, error in {
-        "MISSING_AUTHENTICATION_TOKEN": NotFoundError,
+        "MISSING_AUTHENTICATION_TOKEN": UnauthorizedError if made.condition("AuthIam") else NotFoundError,
+        "RESOURCE_NOT_FOUND": NotFoundError,
+        "UNAUTHORIZED": UnauthorizedError,
+        "INVALID_SIGNATURE": UnauthorizedError,
+        "EXPIRED_TOKEN": UnauthorizedError,
+        "ACCESS_DENIED": ForbiddenError,
         "REQUEST_TOO_LARGE": PayloadTooLargeError,
         "DEFAULT_5XX": InternalError,
     }.items():
         status, _, body = found[kind]
         assert (body["type"], body["title"]) == (error.type_uri(), error.title)
         assert status in ("", str(error.status))
+        assert ("WWW-Authenticate" in found[kind][1]) == (error is UnauthorizedError)
     assert found["THROTTLED"][0] == "429" and found["THROTTLED"][1]["Retry-After"] == "1"
 
 
-def test_the_templates_of_the_gateways_answers_keep_to_its_few_variables(merged: Template, case: str) -> None:
-    responses = merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"][
-        "x-amazon-apigateway-gateway-responses"
-    ]
-    for answer in responses.values():
+def test_the_templates_of_the_gateways_answers_keep_to_its_few_variables(made: Stack) -> None:
+    for answer in made["RestAPI"]["Body"]["x-amazon-apigateway-gateway-responses"].values():
         words = answer["responseTemplates"]["application/json"].split("$")[1:]
         assert all(f"${word}".startswith(tuple(CONTEXT)) for word in words)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.cloudformation import Stack
-from tests.template.conftest import CASES, WITH_REDIS
+from tests.template.conftest import CASES, WITH_REDIS, WITH_TOKENS
 
 pytestmark = pytest.mark.parametrize("case", CASES)
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
@@ -88,6 +88,28 @@ def test_the_functions_own_code_can_not_touch_network_interfaces(made: Stack) ->
             assert not denied
 
 
+def test_the_authorizer_reads_its_secret_and_writes_its_log_and_nothing_else(made: Stack, case: str) -> None:
+    assert ("AuthorizerRole" in made) == ("Tokens" in made) == (case in WITH_TOKENS)
+    if case not in WITH_TOKENS:
+        return
+    secret = ARN.format("secretsmanager", "secret:Tokens")
+    expected = {("secretsmanager:GetSecretValue", secret), ("kms:Decrypt", "Key.Arn")}
+    assert allowed(made, "AuthorizerRole") == log_writing("api") | TRACES | expected
+    [decrypt] = [entry for entry in statements(made["AuthorizerRole"]) if entry["Action"] == "kms:Decrypt"]
+    assert decrypt["Condition"]["StringEquals"] == {
+        "kms:EncryptionContext:SecretARN": secret,
+        "kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com",
+    }
+    assert "ManagedPolicyArns" not in made["AuthorizerRole"]
+
+
+def test_nobody_else_may_read_the_tokens(made: Stack) -> None:
+    for name in made.of("AWS::IAM::Role").keys() - {"AuthorizerRole"}:
+        assert not [
+            action for action, _ in allowed(made, name) if action.startswith(("secretsmanager", "kms"))
+        ]
+
+
 def test_each_role_does_its_own_work_only(made: Stack, case: str) -> None:
     if case not in WITH_REDIS:
         assert not {"MetricsRole", "WorkerRole", "WorkerExecutionRole"} & made.resources.keys()
@@ -130,6 +152,7 @@ def test_a_role_is_lent_to_one_service_of_this_account(made: Stack) -> None:
         <= {
             "DefaultRole": "lambda.amazonaws.com",
             "MetricsRole": "lambda.amazonaws.com",
+            "AuthorizerRole": "lambda.amazonaws.com",
             "WorkerRole": "ecs-tasks.amazonaws.com",
             "WorkerExecutionRole": "ecs-tasks.amazonaws.com",
             "ApiGatewayLogRole": "apigateway.amazonaws.com",

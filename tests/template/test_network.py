@@ -146,8 +146,9 @@ def test_a_function_reaches_ones_own_redis_from_ones_own_subnets(stack: Callable
         "SecurityGroupIds": ["sg-0123456789abcdef0"],
     }
     assert "VpcConfig" not in stack("localstack")["APIHandler"]
+    assert "VpcConfig" not in stack("iam")["APIHandler"]
     assert "VpcConfig" not in stack("own-redis", SubnetIds="", SecurityGroupIds="")["APIHandler"]
 
 
 def test_all_cases_are_looked_at() -> None:
-    assert set(WITH_REDIS) | {"localstack", "own-redis"} == set(CASES)
+    assert set(WITH_REDIS) | {"localstack", "iam", "own-redis"} == set(CASES)

@@ -70,6 +70,10 @@ def test_no_job_is_ever_evicted(made: Stack) -> None:
     assert made["RedisParameters"]["Properties"]["maxmemory-policy"] == "noeviction"
 
 
+def test_a_kept_result_takes_no_whole_node_of_a_stream(made: Stack) -> None:
+    assert made["RedisParameters"]["Properties"]["stream-node-max-bytes"] == "256"
+
+
 @pytest.mark.parametrize(
     ("node", "percent"), [("cache.t4g.micro", "50"), ("cache.t4g.small", "25"), ("cache.r7g.large", "25")]
 )
@@ -134,3 +138,10 @@ def test_a_job_is_on_a_replica_before_it_is_accepted_and_before_it_runs(
     [container] = made["WorkerTask"]["ContainerDefinitions"]
     assert {"Name": "REDIS_WAIT_REPLICAS", "Value": replicas} in container["Environment"]
     assert made["APIHandler"]["Environment"]["Variables"]["REDIS_WAIT_REPLICAS"] == replicas
+
+
+def test_a_new_stack_may_begin_with_a_snapshot(stack: Callable[..., Stack]) -> None:
+    assert "SnapshotName" not in stack("aws")["RedisGroup"]
+    assert (
+        stack("aws", RedisSnapshot="automatic.old-2026")["RedisGroup"]["SnapshotName"] == "automatic.old-2026"
+    )

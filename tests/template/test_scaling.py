@@ -12,6 +12,7 @@ import pytest
 from chalicelib import metrics
 from tests.support.cloudformation import Stack
 from tests.template.conftest import CASES, WITH_REDIS, WITH_WORKERS
+from worker_image import emf
 
 PUBLISHED = {(metrics.NAMESPACE, name) for name in metrics.UNITS}
 OF_AWS = {
@@ -25,6 +26,10 @@ OF_AWS = {
     ("AWS/ElastiCache", "ReplicationLag"),
 }
 """The metrics of AWS that we read, as its user guides call them."""
+
+
+SHOWN_AFTER = 90 + 60
+"""Seconds: a container's start takes up to 90, and the next figure comes within 60."""
 
 
 def metrics_of(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -54,6 +59,8 @@ def test_workers_follow_the_backlog_of_each(case: str, stack: Callable[..., Stac
     assert (metric["Namespace"], metric["MetricName"]) == ("Coatcheck", "BacklogPerWorker")
     assert metric["Dimensions"] == [{"Name": "Stack", "Value": "desk-1"}]
     assert metric["Statistic"] == "Average"
+    # New containers are there, and in the figure, before the next ones are asked for (docs/scale.md).
+    assert tracking["ScaleOutCooldown"] >= SHOWN_AFTER
 
 
 def test_with_no_worker_one_is_started_as_soon_as_a_job_waits(stack: Callable[..., Stack]) -> None:
@@ -61,6 +68,8 @@ def test_with_no_worker_one_is_started_as_soon_as_a_job_waits(stack: Callable[..
     step = made["WorkerWakeUp"]["StepScalingPolicyConfiguration"]
     assert step["AdjustmentType"] == "ExactCapacity"
     assert step["StepAdjustments"] == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
+    # "Exactly one" must not undo what the backlog asked for while the first containers start.
+    assert step["Cooldown"] >= 2 * SHOWN_AFTER
     alarm = made["WorkerWakeUpAlarm"]
     assert alarm["AlarmActions"] == ["WorkerWakeUp"]
     assert alarm["EvaluationPeriods"] == 1 and alarm["TreatMissingData"] == "notBreaching"
@@ -163,6 +172,11 @@ def test_the_dashboard_shows_figures_that_are_published(case: str, stack: Callab
     for widget in widgets:
         before: list[Any] = []
         for metric in widget["properties"]["metrics"]:
+            if isinstance(metric[0], dict):  # a search for all tasks
+                [name] = re.findall(r'MetricName="(\w+)"', metric[0]["expression"])
+                assert name in emf.UNITS
+                assert metric[0]["expression"].count('Stack="desk-1"') == 1
+                continue
             words = [word for word in metric if isinstance(word, str)]
             before = [before[at] if word == "." else word for at, word in enumerate(words)]
             shown.add((before[0], before[1]))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from coatcheck.settings import load
 from infra.template import Template
 from tests.support.cloudformation import Stack
 from tests.support.processes import ROOT
@@ -66,6 +67,32 @@ def test_a_running_job_gets_all_the_time_that_fargate_gives(container: dict[str,
     assert container["EntryPoint"] == ["python", "-m", "worker_image"]  # exec form: signals reach the pool
     environment = {entry["Name"]: entry["Value"] for entry in container["Environment"]}
     assert 90 <= int(environment["WORKER_STOP_TIMEOUT"]) < 120 - KILL_AFTER
+
+
+def test_the_number_of_processes_in_a_container_can_be_set(stack: Callable[..., Stack]) -> None:
+    for given, told in ({}, "0"), ({"WorkerProcesses": 8}, "8"):
+        (container,) = stack("aws", **given)["WorkerTask"]["ContainerDefinitions"]
+        assert {"Name": "WORKER_PROCESSES", "Value": told} in container["Environment"]
+
+
+def test_traces_and_figures_are_sent_where_the_parameters_say(stack: Callable[..., Stack]) -> None:
+    def environments(**parameters: str) -> list[dict[str, str]]:
+        made = stack("aws", **parameters)
+        [container] = made["WorkerTask"]["ContainerDefinitions"]
+        worker = {entry["Name"]: entry["Value"] for entry in container["Environment"]}
+        return [made["APIHandler"]["Environment"]["Variables"], worker]
+
+    for environment in environments():
+        assert environment["OTEL_TRACES_EXPORTER"] == "none"
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in environment
+        assert environment["LOG_FORMAT"] == "json"
+        load({**environment, "REDIS_URL": "redis://localhost", "REDIS_IAM_USER": "", "REDIS_IAM_CACHE": ""})
+    for environment in environments(TracesEndpoint="http://collector.internal:4318"):
+        assert environment["OTEL_TRACES_EXPORTER"] == "otlp"
+        assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector.internal:4318"
+    assert environments()[1]["WORKER_METRICS"] == "off"
+    worker = environments(WorkerMetrics="emf", Name="live")[1]
+    assert (worker["WORKER_METRICS"], worker["COATCHECK_STACK"]) == ("emf", "live")
 
 
 def test_health_is_a_fresh_heartbeat_and_the_check_has_no_shell(container: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ class ScriptedHorse:
         self.then: Callable[[], object] = lambda: None
         self._reports: Iterator[list[dict[str, Any]]] = iter(())
 
-    def start_job(self, task: str, arguments: dict[str, Any], timeout: int) -> None:
+    def start_job(self, task: str, arguments: dict[str, Any], timeout: int, *_span: Any) -> None:
         self.runs.append(arguments["name"])
         self._reports = iter(arguments["reports"])
         self.then()

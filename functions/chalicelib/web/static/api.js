@@ -1,5 +1,6 @@
 /** The HTTP API, one function for each call. All addresses are relative to the page's base. */
 
+import { another, token } from "./door.js";
 import { noteServerTime } from "./time.js";
 
 /** Milliseconds; longer than API Gateway's own limit of 29 s. */
@@ -49,10 +50,14 @@ async function call(path, { method = "GET", body, headers = {} } = {}) {
   /** @type {Response} */
   let response;
   let text;
+  const used = token();
+  const all = { ...headers };
+  if (body !== undefined) all["Content-Type"] = "application/json";
+  if (used) all["Authorization"] = `Bearer ${used}`;
   try {
     response = await fetch(address(path), {
       method,
-      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
+      headers: all,
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT),
     });
@@ -61,12 +66,23 @@ async function call(path, { method = "GET", body, headers = {} } = {}) {
     throw new ApiError(0, { title: "The API can't be reached.", detail: "The API can't be reached." });
   }
   noteServerTime(response.headers.get("Date"));
+  if (response.status === 401 && !asksForSignature(response)) {
+    await another(used);
+    return call(path, { method, body, headers });
+  }
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   const data = parse(text);
   if (!response.ok) throw new ApiError(response.status, asProblem(data), retryAfter);
   if (data === undefined) throw new ApiError(response.status, { detail: "The answer is not JSON." });
   return { data, retryAfter };
 }
+
+/**
+ * Whether the API goes by IAM: no token would help, and a page can't sign its requests.
+ * @param {Response} response
+ */
+const asksForSignature = (response) =>
+  (response.headers.get("WWW-Authenticate") ?? "").startsWith("AWS4-HMAC-SHA256");
 
 /** @param {string} text */
 function parse(text) {

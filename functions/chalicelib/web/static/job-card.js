@@ -2,6 +2,7 @@
 
 import { address, ApiError, getJob, jobPath, retryJob, stopJob } from "./api.js";
 import { announce, h, setText, uniqueId } from "./dom.js";
+import { token } from "./door.js";
 import { canRetry, hasEnded, isWaiting, ticketNumber } from "./job.js";
 import { LogView } from "./log-view.js";
 import { outcome } from "./outcome.js";
@@ -137,7 +138,13 @@ export class JobCard {
           ...Object.values(this.#buttons),
           h(
             "a",
-            { class: "raw", href: address(jobPath(id)), target: "_blank", rel: "noopener" },
+            {
+              class: "raw",
+              href: address(jobPath(id)),
+              target: "_blank",
+              rel: "noopener",
+              onclick: (/** @type {Event} */ event) => this.#openCopy(event),
+            },
             "JSON",
             h("span", { class: "unseen" }, ` of ticket ${ticketNumber(id)}, in a new tab`),
           ),
@@ -145,6 +152,19 @@ export class JobCard {
         ),
       ),
     );
+  }
+
+  /**
+   * A link carries no token: with one, show the document that is here.
+   * @param {Event} event
+   */
+  #openCopy(event) {
+    if (!token()) return;
+    event.preventDefault();
+    const text = JSON.stringify(this.#job, null, 2);
+    const copy = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    window.open(copy, "_blank", "noopener");
+    setTimeout(() => URL.revokeObjectURL(copy), 60_000);
   }
 
   /**

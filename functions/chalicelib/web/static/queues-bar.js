@@ -159,6 +159,8 @@ function unattended(queues) {
 /** @param {ApiError} error */
 function describe(error) {
   if (error.status === 0) return "The API can't be reached. What you see may be old; trying again…";
+  if (error.status === 401) return "This API asks for requests signed with AWS IAM, which a page can't send.";
+  if (error.status === 403) return `${error.message} The page needs a token with the scopes read and submit.`;
   if (error.status === 503) return "Redis is away: no job can be submitted or read for now. Trying again…";
   return `The API is in trouble (status ${error.status}): ${error.message} Trying again…`;
 }

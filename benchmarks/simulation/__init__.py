@@ -1,0 +1,1 @@
+"""A model of the stack: ``load`` makes jobs, ``stack`` runs them, ``scaling`` decides, ``report`` tells."""

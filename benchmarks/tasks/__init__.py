@@ -1,0 +1,1 @@
+"""The tasks that the benchmarks run: COATCHECK_TASKS=benchmarks.tasks."""

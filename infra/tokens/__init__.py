@@ -1,0 +1,1 @@
+"""``coatcheck token``: makes, lists and revokes the tokens that the API takes."""

@@ -1,0 +1,1 @@
+"""The tasks of the chaos suite: COATCHECK_TASKS=tests.chaos.tasks."""

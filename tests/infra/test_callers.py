@@ -1,0 +1,205 @@
+"""Every route of the running product times every kind of caller: who is let in, and who is not."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from app import app
+from coatcheck.scopes import Scope
+from coatcheck.token_store import FileStore
+from coatcheck.tokens import TokenBook
+from tests.infra.product import Product
+
+CALLERS = ("nobody", "malformed", "expired", "revoked", "wrong-scope", "wrong-task", "right", "admin")
+TASK = "examples.short_task"
+FORM = "application/x-www-form-urlencoded"
+PUBLIC = (200,) * len(CALLERS)
+IN_VAIN = (401, 401, 401, 401)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What to send to a route, and the status that each caller gets, in the order of CALLERS.
+
+    ``scope`` is the one that the route needs; the caller with the wrong scope has all others but admin.
+    """
+
+    path: str
+    scope: Scope | None
+    expected: tuple[int, ...]
+    body: Any = None
+
+
+ROWS: dict[tuple[str, str], Row] = {
+    ("GET", "/"): Row("/", None, PUBLIC),
+    ("GET", "/static/{name}"): Row("/static/app.js", None, PUBLIC),
+    ("GET", "/health"): Row("/health", None, PUBLIC),
+    ("GET", "/tasks"): Row("/tasks", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
+    ("GET", "/tasks/{name}"): Row(f"/tasks/{TASK}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
+    ("POST", "/tasks/{name}"): Row(
+        f"/tasks/{TASK}?delay=1h", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202), {}
+    ),
+    ("POST", "/jobs"): Row(
+        "/jobs",
+        Scope.SUBMIT,
+        (*IN_VAIN, 403, 403, 202, 202),
+        {"jobs": [{"task": TASK, "delay": "1h"}]},
+    ),
+    ("GET", "/jobs"): Row("/jobs", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
+    ("GET", "/jobs/{id}"): Row("/jobs/{id}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
+    ("DELETE", "/jobs/{id}"): Row("/jobs/{id}", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202)),
+    ("POST", "/jobs/{id}/retry"): Row(
+        "/jobs/{canceled}/retry", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202), {}
+    ),
+    ("GET", "/jobs/{id}/log"): Row("/jobs/{id}/log", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
+    ("GET", "/queues"): Row("/queues", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
+    ("GET", "/openapi.json"): Row("/openapi.json", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
+    ("POST", "/_run_task"): Row(
+        "/_run_task", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202), f"task={TASK}".encode()
+    ),
+    ("GET", "/status/{id}"): Row("/status/{id}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
+}
+
+
+class Tokens:
+    """Makes tokens in the product's own file."""
+
+    def __init__(self, data: Path) -> None:
+        self._store = FileStore(data / "tokens.json")
+        self._made = 0
+
+    def make(self, *scopes: Scope, tasks: str = "*", expired: bool = False) -> str:
+        token = ""
+        self._made += 1
+
+        def create(book: TokenBook) -> TokenBook:
+            nonlocal token
+            now = time.time() - 100 if expired else time.time()
+            lifetime = 60 if expired else None
+            book, token = book.create(
+                f"caller-{self._made}", now=now, scopes=scopes, tasks=[tasks], lifetime=lifetime
+            )
+            return book
+
+        self._store.change(create)
+        return token
+
+    def revoke_last(self) -> None:
+        self._store.change(lambda book: book.revoke(f"caller-{self._made}"))
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    data = tmp_path_factory.mktemp("auth") / "data"
+    with Product(data, "--port", "0", COATCHECK_AUTH="tokens") as product:
+        product.until_ready()
+        yield product
+
+
+@pytest.fixture(scope="module")
+def tokens(product: Product) -> Tokens:
+    return Tokens(product.data)
+
+
+@pytest.fixture(scope="module")
+def admin(tokens: Tokens) -> str:
+    return f"Bearer {tokens.make(Scope.ADMIN)}"
+
+
+def authorization(caller: str, scope: Scope | None, tokens: Tokens) -> str | None:
+    """The header that a kind of caller sends to a route of that scope."""
+    needed = scope or Scope.READ
+    match caller:
+        case "nobody":
+            return None
+        case "malformed":
+            return "Bearer cc_not_a_token"
+        case "expired":
+            token = tokens.make(Scope.ADMIN, expired=True)
+        case "revoked":
+            token = tokens.make(Scope.ADMIN)
+            tokens.revoke_last()
+        case "wrong-scope":
+            token = tokens.make(*(set(Scope) - {needed, Scope.ADMIN}))
+        case "wrong-task":
+            token = tokens.make(Scope.SUBMIT, Scope.READ, tasks="other.*")
+        case "right":
+            token = tokens.make(needed, tasks="examples.short_*")
+        case _:
+            token = tokens.make(Scope.ADMIN, tasks="other.*")
+    return f"Bearer {token}"
+
+
+def send(product: Product, method: str, path: str, header: str | None, body: Any = None) -> Any:
+    """The answer: anything with ``status``, ``headers`` and ``read()``."""
+    headers = {} if header is None else {"Authorization": header}
+    data = body
+    if body is not None:
+        headers["Content-Type"] = FORM if isinstance(body, bytes) else "application/json"
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = Request(product.url.rstrip("/") + path, data, headers, method=method)
+    try:
+        return urlopen(request, timeout=30)
+    except HTTPError as error:
+        return error
+
+
+def test_every_route_has_a_row() -> None:
+    assert ROWS.keys() == {(method, path) for path, methods in app.routes.items() for method in methods}
+
+
+@pytest.mark.parametrize("route", ROWS, ids=" ".join)
+def test_who_is_let_in(route: tuple[str, str], product: Product, tokens: Tokens, admin: str) -> None:
+    row = ROWS[route]
+    found = []
+    for caller in CALLERS:
+        path = row.path
+        if "{" in path:
+            with send(product, "POST", f"/tasks/{TASK}?delay=1h", admin, {}) as answer:
+                job = json.load(answer)["id"]
+            if "{canceled}" in path:
+                send(product, "DELETE", f"/jobs/{job}", admin).close()
+            path = path.format(id=job, canceled=job)
+        with send(product, route[0], path, authorization(caller, row.scope, tokens), row.body) as answer:
+            found.append(answer.status)
+            if answer.status in (401, 403):
+                check_refusal(answer)
+    assert dict(zip(CALLERS, found, strict=True)) == dict(zip(CALLERS, row.expected, strict=True))
+
+
+def check_refusal(answer: Any) -> None:
+    document = json.load(answer)
+    slug = {401: "unauthorized", 403: "forbidden"}[answer.status]
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert document["type"] == f"urn:coatcheck:problem:{slug}"
+    assert document["detail"] and document["status"] == answer.status
+    if answer.status == 401:
+        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="coatcheck"')
+
+
+def test_the_header_may_be_written_as_http_allows_it(product: Product, admin: str) -> None:
+    token = admin.removeprefix("Bearer ")
+    for header in (f"bearer {token}", f"BEARER {token}", f"Bearer   {token}"):
+        with send(product, "GET", "/queues", header) as answer:
+            assert answer.status == 200
+    for header in (token, f"Basic {token}", f"Bearer {token}, Bearer {token}", f'Bearer "{token}"'):
+        with send(product, "GET", "/queues", header) as answer:
+            assert answer.status == 401
+
+
+def test_no_token_stands_in_the_log(product: Product, tokens: Tokens, admin: str) -> None:
+    wrong = "cc_" + "a" * 12 + "_" + "b" * 40
+    send(product, "POST", "/jobs", f"Bearer {wrong}", {}).close()
+    send(product, "DELETE", "/jobs/nothing", admin).close()
+    log = product.log()
+    assert " 401 " in log
+    assert wrong not in log and admin.rpartition("_")[2] not in log
