@@ -62,6 +62,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("GET", "/jobs/{id}/log"): Row("/jobs/{id}/log", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
     ("GET", "/queues"): Row("/queues", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
+    ("GET", "/metrics"): Row("/metrics", Scope.READ, (*IN_VAIN, 403, 404, 404, 404)),  # off by default
     ("GET", "/openapi.json"): Row("/openapi.json", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
     ("POST", "/_run_task"): Row(
         "/_run_task", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202), f"task={TASK}".encode()
