@@ -17,7 +17,7 @@ from app import app
 from coatcheck.scopes import Scope
 from coatcheck.token_store import FileStore
 from coatcheck.tokens import TokenBook
-from tests.infra.product import Product
+from tests.infra.product import Product, Start
 
 CALLERS = ("nobody", "malformed", "expired", "revoked", "wrong-scope", "wrong-task", "right", "admin")
 TASK = "examples.short_task"
@@ -62,6 +62,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("GET", "/jobs/{id}/log"): Row("/jobs/{id}/log", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
     ("GET", "/queues"): Row("/queues", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
+    ("GET", "/metrics"): Row("/metrics", Scope.READ, (*IN_VAIN, 403, 404, 404, 404)),  # off by default
     ("GET", "/openapi.json"): Row("/openapi.json", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
     ("POST", "/_run_task"): Row(
         "/_run_task", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202), f"task={TASK}".encode()
@@ -203,3 +204,22 @@ def test_no_token_stands_in_the_log(product: Product, tokens: Tokens, admin: str
     log = product.log()
     assert " 401 " in log
     assert wrong not in log and admin.rpartition("_")[2] not in log
+
+
+def test_it_says_that_it_asks_and_how_a_token_is_made(product: Product) -> None:
+    assert (
+        "authentication is on; to make a token: coatcheck token create NAME --target local" in product.log()
+    )
+
+
+def test_it_says_that_it_asks_nobody_and_what_would_change_that(start: Start) -> None:
+    product = start()
+    product.until_ready()
+    [line] = [line for line in product.log().splitlines() if "authentication is off" in line]
+    assert line.endswith("whoever reaches this machine can submit jobs (COATCHECK_AUTH=tokens turns it on)")
+
+
+def test_iam_needs_api_gateway(start: Start) -> None:
+    product = start(COATCHECK_AUTH="iam")
+    assert product.process.wait(60) == 2
+    assert "COATCHECK_AUTH=iam needs API Gateway" in product.log()
