@@ -16,7 +16,7 @@ ROOMS = {
     "functions": {"functions", "coatcheck"},
     "worker_image": {"worker_image", "coatcheck"},
     "infra": {"infra", "functions", "worker_image", "coatcheck"},
-    "benchmarks": {"benchmarks", "infra", "functions", "worker_image", "coatcheck"},
+    "benchmarks": {"benchmarks", "tests", "infra", "functions", "worker_image", "coatcheck"},
     "tests": {"tests", "benchmarks", "infra", "functions", "worker_image", "coatcheck"},
 }
 """Each room, and the rooms that it may import."""
