@@ -10,13 +10,11 @@ from typing import Any
 
 import redis
 
-from coatcheck.codec import dumps, encode_error, encode_result, encode_traceback
-from coatcheck.job import JobError
+from coatcheck.codec import dumps, encode_result
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts, source
 from coatcheck.settings import Settings
 
-NO_ERROR = JobError("", "")
 BATCH = 500
 """Jobs that ``many_jobs`` ends in one round trip."""
 
@@ -32,17 +30,29 @@ class Floor:
         self._queue = settings.queues[0]
         self._lease = settings.worker_lease
         self._unknown = settings.worker_unknown_task_wait
-        self._traceback, self._error = encode_traceback(": "), encode_error(NO_ERROR)
         self._result = encode_result(dumps(1))
+        self._current: tuple[str, str] | None = None
 
     def one_job(self, worker: str = "floor") -> bool:
-        """One job, from its queue to its end. Returns False when none waits."""
+        """The end of one job and the begin of the next, in one step. Returns False when none waits."""
+        if self._current is None and not self._take(worker):
+            return False
+        assert self._current is not None
+        (job_id, execution), following = self._current, secrets.token_hex(8)
+        names, arguments = self._finish(job_id, execution, worker, following)
+        answer = self._scripts.run("finish", names, *arguments)
+        self._current = (answer[1].decode(), following) if len(answer) > 1 else None
+        return True
+
+    def _take(self, worker: str) -> bool:
+        """Wait for a first job, and begin it."""
         keys, queue = self._keys, self._queue
         taken: Any = self._redis.blmove(keys.queue(queue), keys.intermediate(queue), 1, "LEFT", "RIGHT")
         if taken is None:
             return False
-        for name, names, arguments in self._steps(taken.decode(), worker):
-            self._scripts.run(name, names, *arguments)
+        self._current = taken.decode(), secrets.token_hex(8)
+        names, arguments = self._begin(*self._current, worker)
+        self._scripts.run("begin", names, *arguments)
         return True
 
     def many_jobs(self, count: int, worker: str = "floor") -> None:
@@ -54,17 +64,25 @@ class Floor:
             ids: Any = self._redis.lrange(keys.queue(queue), 0, min(BATCH, count - start) - 1)
             for job_id in ids:
                 pipeline.lmove(keys.queue(queue), keys.intermediate(queue), "LEFT", "RIGHT")
-                for name, names, arguments in self._steps(job_id.decode(), worker):
+                ids_of_run = job_id.decode(), secrets.token_hex(8)
+                for name, (names, arguments) in (
+                    ("begin", self._begin(*ids_of_run, worker)),
+                    ("finish", self._finish(*ids_of_run, worker, "")),
+                ):
                     pipeline.evalsha(shas[name], len(names), *names, prefix, *arguments)
             pipeline.execute()
 
-    def _steps(self, job_id: str, worker: str) -> list[tuple[str, list[str], list[Any]]]:
-        """The scripts of a job that was taken: name, keys, arguments."""
-        keys, queue, execution = self._keys, self._queue, secrets.token_hex(8)
-        began = [keys.job(job_id), keys.intermediate(queue), keys.leases]
-        ended = [keys.job(job_id), keys.leases, keys.results(job_id)]
-        outcome = ["finished", self._result, self._traceback, self._error, 0, self._unknown]
-        return [
-            ("begin", began, [job_id, queue, worker, execution, self._lease]),
-            ("finish", ended, [job_id, execution, queue, worker, *outcome]),
-        ]
+    def _begin(self, job_id: str, execution: str, worker: str) -> tuple[list[str], list[Any]]:
+        """Keys and arguments of a job's begin."""
+        keys, queue = self._keys, self._queue
+        names = [keys.job(job_id), keys.intermediate(queue), keys.leases]
+        return names, [job_id, queue, worker, execution, self._lease]
+
+    def _finish(
+        self, job_id: str, execution: str, worker: str, following: str
+    ) -> tuple[list[str], list[Any]]:
+        """Keys and arguments of a job's end. ``following`` is the next job's execution, or ''."""
+        keys, queue = self._keys, self._queue
+        names = [keys.job(job_id), keys.leases, keys.results(job_id), keys.queue(queue)]
+        outcome = ["finished", self._result, "", "", 0, self._unknown]
+        return names, [job_id, execution, queue, worker, *outcome, "", following, self._lease]

@@ -12,19 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import redis
 from redis.connection import Connection
 
+from benchmarks.recording import commands, record
 from benchmarks.servers import Server, cpu_seconds
 from benchmarks.systems import submissions
 from coatcheck.adapter import QueueAdapter
-from coatcheck.codec import encode_error, encode_traceback
 from coatcheck.connection import connect
-from coatcheck.job import JobError, format_time, utcnow
+from coatcheck.job import format_time, utcnow
 from coatcheck.keys import Keys
-from coatcheck.recovery import BATCH, MAX_LOST, PATIENCE
 from coatcheck.scripts import Scripts, source
 from coatcheck.settings import Settings
-from worker_image.janitor import TRIM_SECONDS
+from worker_image.janitor import TRIM_SECONDS, Janitor
 from worker_image.pool import TICK
 from worker_image.worker import BEAT_SECONDS, DEQUEUE_SECONDS
 
@@ -32,9 +32,8 @@ WORKERS_PER_POOL = 2
 SETTLE_SECONDS = 2.0
 """Before it is measured, so that all have connected and begun."""
 
-Words = tuple[Any, ...]
-Due = tuple[list[Words], float]
-"""Commands that are sent together, and how often, in seconds."""
+Due = tuple[bytes, float]
+"""Commands that are sent together, packed, and how often, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,13 @@ class Load:
 class Sender:
     """One connection that sends its commands when they are due, and reads over the answers.
 
-    Takes the address and what it sends: commands that go together, and the seconds until they are due again.
+    Takes the address and what it sends: packed commands that go together, and the seconds until they are due
+    again.
     """
 
-    def __init__(self, address: tuple[str, int], commands: Sequence[Due]) -> None:
+    def __init__(self, address: tuple[str, int], due: Sequence[Due]) -> None:
         self.socket = socket.create_connection(address)
-        packer: Any = Connection()  # type: ignore[no-untyped-call]
-        self.commands = [
-            (b"".join(packer.pack_commands(together)), len(together), every) for together, every in commands
-        ]
+        self.commands = [(packed, commands(packed), every) for packed, every in due]
 
     def send(self, index: int) -> tuple[int, float]:
         """Send what is due. Returns how many commands that were, and the seconds until they are due again."""
@@ -70,16 +67,17 @@ def simulate(server: Server, settings: Settings, workers: int, seconds: float, *
     """Let workers with a job each, or with none, beat for a while."""
     with connect(settings, socket_timeout=30) as client:
         client.flushdb()
-        shas = {name: client.script_load(source(name)) for name in ("beat", "renew", "promote", "sweep")}
+        shas = {name: client.script_load(source(name)) for name in ("beat", "renew")}
         leases = _begin_jobs(client, settings, workers) if busy else []
         address = ("127.0.0.1", server.port)
         senders = [
             Sender(address, _worker(settings, shas, number, leases[number] if busy else None))
             for number in range(workers)
         ]
-        janitor = _janitor(settings, shas, workers, [job_id for job_id, _ in leases])
+        _run(senders, BEAT_SECONDS + 1)  # now all have registered, which janitors look at
+        janitor = _janitor(client, settings)
         senders += [Sender(address, janitor) for _ in range(workers // WORKERS_PER_POOL)]
-        sent = _run(senders, SETTLE_SECONDS)
+        _run(senders, SETTLE_SECONDS)
         before, cpu, begin = _commands(client), cpu_seconds(server.pid), time.perf_counter()
         sent = _run(senders, seconds)
         elapsed = time.perf_counter() - begin
@@ -137,58 +135,35 @@ def _worker(
     }
     names = (keys.worker(name), keys.workers, keys.workers_of(queue))
     flat = [word for pair in fields.items() for word in pair]
-    beat: Words = ("EVALSHA", shas["beat"], 3, *names, prefix, 80, *flat)
+    beat = _packed("EVALSHA", shas["beat"], 3, *names, prefix, 80, *flat)
     if lease is None:
-        take: Words = (
-            "BLMOVE",
-            keys.queue(queue),
-            keys.intermediate(queue),
-            "LEFT",
-            "RIGHT",
-            DEQUEUE_SECONDS,
-        )
-        return [([beat], BEAT_SECONDS), ([take], float(DEQUEUE_SECONDS))]
+        lists = (keys.queue(queue), keys.intermediate(queue))
+        take = _packed("BLMOVE", *lists, "LEFT", "RIGHT", DEQUEUE_SECONDS)
+        return [(beat, BEAT_SECONDS), (take, float(DEQUEUE_SECONDS))]
     job_id, execution = lease
     of_job = (keys.job(job_id), keys.leases, keys.log(job_id))
-    renew: Words = (
-        "EVALSHA",
-        shas["renew"],
-        3,
-        *of_job,
-        prefix,
-        job_id,
-        execution,
-        settings.worker_lease,
-        "",
-        "",
-        "",
-        0,
-    )
-    return [([beat], BEAT_SECONDS), ([renew], settings.worker_lease / 4)]
+    arguments = (job_id, execution, settings.worker_lease, "", "", "", 0)
+    renew = _packed("EVALSHA", shas["renew"], 3, *of_job, prefix, *arguments)
+    return [(beat, BEAT_SECONDS), (renew, settings.worker_lease / 4)]
+
+
+def _packed(*words: Any) -> bytes:
+    packer: Any = Connection()  # type: ignore[no-untyped-call]
+    return b"".join(packer.pack_command(*words))
 
 
 def _name(number: int) -> str:
     return f"worker-host-{number // WORKERS_PER_POOL}-{number}-abcdef"
 
 
-def _janitor(settings: Settings, shas: dict[str, str], workers: int, jobs: list[str]) -> list[Due]:
-    keys, prefix = Keys(settings.prefix), settings.prefix
-    text, error = encode_traceback("WorkerLost: lost"), encode_error(JobError("WorkerLost", "lost"))
-    commands: list[Due] = []
-    trim: list[Words] = [("SMEMBERS", keys.workers), ("ZSCAN", keys.index, 0, "COUNT", BATCH)]
-    for queue in settings.queues:
-        names = (keys.registry("scheduled", queue), keys.intermediate(queue), keys.queue(queue))
-        promote: Words = ("EVALSHA", shas["promote"], 3, *names, prefix, queue, PATIENCE, BATCH)
-        commands.append(([promote], TICK))
-        trim += [
-            ("ZREMRANGEBYSCORE", keys.registry(registry, queue), "-inf", f"({time.time():.6f}")
-            for registry in ("finished", "failed", "canceled")
-        ]
-    arguments = (MAX_LOST, text, text, error, error, BATCH, settings.worker_lease)
-    sweep: Words = ("EVALSHA", shas["sweep"], 2, keys.leases, keys.swept, prefix, *arguments)
-    trim += [("EXISTS", keys.worker(_name(number))) for number in range(workers)]
-    trim += [("EXISTS", keys.job(job_id)) for job_id in jobs[:BATCH]]
-    return [*commands, ([sweep], TICK), (trim, TRIM_SECONDS)]
+def _janitor(client: redis.Redis, settings: Settings) -> list[Due]:
+    """What a real janitor sends: each second, and, with the trimming of registries, each TRIM_SECONDS."""
+    janitor = Janitor(client, settings, settings.queues)
+    janitor.tick()  # the server knows the scripts now
+    _, often = record(client, janitor.tick)
+    janitor = Janitor(client, settings, settings.queues)
+    _, seldom = record(client, janitor.tick)
+    return [(b"".join(often), TICK), (b"".join(seldom), TRIM_SECONDS)]
 
 
 def _begin_jobs(client: Any, settings: Settings, count: int) -> list[tuple[str, str]]:

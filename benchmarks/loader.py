@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from benchmarks.recording import record
 from benchmarks.systems import BATCH, submissions
 from coatcheck.adapter import QueueAdapter
 from coatcheck.job import new_job_id
@@ -47,25 +48,12 @@ def _record(
 
     Ids stand in it as the decimal index into the batch, every second piece.
     """
-    connection: Any = client.connection_pool.get_connection()
-    client.connection_pool.release(connection)  # the next one who asks gets the same
-    sent: list[Any] = []
-    original = connection.send_packed_command
-
-    def send(command: Any, *args: Any, **kwargs: Any) -> None:
-        sent.append(command)
-        original(command, *args, **kwargs)
-
-    connection.send_packed_command = send
-    try:
-        ids = [job.id for job in adapter.submit(submissions(settings, BATCH))]
-    finally:
-        del connection.send_packed_command
+    jobs = submissions(settings, BATCH)
+    connection, sent = record(client, lambda: adapter.submit(jobs))
     assert len(sent) == 1, "the adapter submits a batch in one command"
-    text = sent[0] if isinstance(sent[0], bytes) else b"".join(sent[0])
-    index = {job_id.encode(): b"%d" % number for number, job_id in enumerate(ids)}
-    pieces = re.split(b"(%s)" % b"|".join(index), text)
-    return connection, [index.get(piece, piece) for piece in pieces], ids
+    index = {job.id.encode(): b"%d" % number for number, job in enumerate(jobs)}
+    pieces = re.split(b"(%s)" % b"|".join(index), sent[0])
+    return connection, [index.get(piece, piece) for piece in pieces], [job.id for job in jobs]
 
 
 def _send(connection: Any, template: list[bytes], ids: list[str]) -> None:
