@@ -1,11 +1,13 @@
 """A client of HTTP that asks for one address again and again, in a process of its own.
 
-``python -m benchmarks.http_client HOST PORT PATH CONNECTIONS SECONDS`` prints the answers per second. Raw
+``python -m benchmarks.http_client HOST PORT PATH CONNECTIONS SECONDS`` prints the answers per second. The
+variable BENCH_TOKEN may hold a token to send. Raw
 sockets with kept-alive connections, so that the client takes little of the cores that the server needs.
 """
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import sys
@@ -49,7 +51,9 @@ class Connection:
 
 def requests_per_second(host: str, port: int, path: str, connections: int, seconds: float) -> float:
     """Ask over so many connections at once, and return the answers per second."""
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
+    token = os.environ.get("BENCH_TOKEN")
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{authorization}\r\n".encode()
     selector = selectors.DefaultSelector()
     for _ in range(connections):
         connection = Connection(host, port, request)

@@ -40,6 +40,7 @@ from coatcheck.adapter import QueueAdapter
 from coatcheck.catalog import Catalog
 from coatcheck.connection import connect
 from coatcheck.settings import Settings
+from infra.tokens.command import local_place
 from worker_image.discovery import catalog_of, discover
 
 sys.path.insert(0, str(ROOT / "functions"))
@@ -206,6 +207,7 @@ class WebServers:
         self._processes: list[Processes] = []
         self.addresses: dict[str, tuple[str, int]] = {}
         self.path = ""
+        self._token = ""
 
     def __enter__(self) -> WebServers:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
@@ -220,6 +222,13 @@ class WebServers:
             "COATCHECK_CATALOG": str(folder / "data" / "catalog.json"),
             "AWS_DEFAULT_REGION": "eu-west-1",
         }
+        # Plain 'chalice local' asks the app's authorizer, whatever the settings say: both get a token.
+        create = ("infra", "token", "create", "bench", "--target", "local", "--data", str(folder / "data"))
+        told = subprocess.run(
+            [sys.executable, "-m", *create], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        )
+        self._token = told.stdout.strip()
+        catalog["COATCHECK_TOKENS"] = str(local_place(folder / "data", {}))
         port = free_port()
         command = ("chalice", "--project-dir", "functions", "local", "--no-autoreload", "--port", str(port))
         script = Path(sys.executable).with_name(command[0])
@@ -248,8 +257,8 @@ class WebServers:
         told = subprocess.run(
             [sys.executable, "-m", "benchmarks.http_client", *map(str, arguments)],
             cwd=ROOT,
-            env=os.environ,
-            capture_output=True,
+            env=os.environ | {"BENCH_TOKEN": self._token},
+            stdout=subprocess.PIPE,  # its errors are for whoever runs this
             text=True,
             check=True,
         )
