@@ -65,6 +65,11 @@ DELIVERY_SECONDS = 600
 log = logging.getLogger("coatcheck.worker")
 
 
+def new_execution() -> str:
+    """Names one run of a job: whoever holds its lease under this name may write."""
+    return secrets.token_hex(8)
+
+
 class CoatcheckWorker(Worker):
     """A worker of one queue.
 
@@ -176,7 +181,7 @@ class CoatcheckWorker(Worker):
     def execute_job(self, job: Any, queue: Queue) -> None:
         """Run the job of that id, and then, without a pause, those that wait behind it."""
         try:
-            run = self._begin(Run(str(job), secrets.token_hex(8), queue.name))
+            run = self._begin(Run(str(job), new_execution(), queue.name))
             if run is not None:
                 self._telemetry.busy()
             while run is not None:
@@ -425,7 +430,7 @@ class CoatcheckWorker(Worker):
         ending, kept = Ending.of(run, outcome, self.name), None
         # A horse that must be started anew would keep a job waiting that has begun.
         wanted = not self._stop_requested and self._horse is not None
-        following = secrets.token_hex(8) if wanted else ""
+        following = new_execution() if wanted else ""
         pause, give_up = RECONNECT_SECONDS, 0.0
         while True:
             try:

@@ -113,6 +113,8 @@ BUGS = (
                 'return self.connection.blmove(source, target, seconds, "LEFT", "RIGHT")',
                 "return (self.connection.blpop([source], seconds) or (None, None))[1]",
             ),
+            # Each job is taken from the queue, not begun in the step that ends the one before.
+            Edit("worker_image/worker.py", 'new_execution() if wanted else ""', '""'),
             Edit(
                 "coatcheck/lua/begin.lua",
                 "if redis.call('LREM', KEYS[2], 1, id) == 0 then return {} end",
@@ -127,9 +129,9 @@ BUGS = (
         frozenset({"no stale log"}),
         (
             Edit(
-                "coatcheck/lua/renew.lua",
-                "if piece > tonumber(default(redis.call('HGET', key('execution', member), 'pieces'), '0'))",
-                "if ARGV[6] ~= ''",
+                "coatcheck/lua/lib.lua",
+                "if tonumber(number) > tonumber(default(redis.call('HGET', run, 'pieces'), '0')) then",
+                "if text ~= '' then",
             ),
         ),
     ),
@@ -201,8 +203,8 @@ BUGS = (
         (
             Edit(
                 "worker_image/horse.py",
-                "            os.killpg(0, signal.SIGKILL)\n        os._exit(0)",
-                "            pass",
+                "    while os.read(lifeline, 1):\n        pass\n    _end()",
+                "    while True:\n        time.sleep(1)",
             ),
         ),
     ),
@@ -219,8 +221,8 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/finish.lua",
-                "  enqueue(id, queue, false)\n  return answer('queued')",
-                "  return answer('queued')",
+                "    enqueue(id, queue, false)\n    return 'queued'",
+                "    return 'queued'",
             ),
         ),
     ),
@@ -236,14 +238,13 @@ BUGS = (
             ),
             Edit(
                 "worker_image/ending.py",
-                "            unknown_task_wait,\n        )\n        return as_text(answer)\n",
-                "            unknown_task_wait,\n        )\n"
+                "        if not begun:\n",
                 "        if self.kind == 'finished':\n"
                 "            import time\n\n"
                 "            time.sleep(0.3)\n"
                 "            record = {'type': '1', 'return_value': encode_result(self.result)}\n"
                 "            scripts._client.xadd(keys.results(self.job_id), record)\n"
-                "        return as_text(answer)\n",
+                "        if not begun:\n",
             ),
         ),
     ),
