@@ -106,13 +106,15 @@ class Clients:
             thread.join()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until every job is over. Returns whether all are."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if all(watcher.settled for watcher in self._watchers):
-                return True
+        """Wait until every job is over, or none has ended for that long. Returns whether all are."""
+        left, since = -1, 0.0
+        while True:
+            now, still = time.monotonic(), sum(watcher.left for watcher in self._watchers)
+            if still != left:
+                left, since = still, now
+            if not left or now > since + seconds:
+                return not left
             time.sleep(0.1)
-        return False
 
     def close(self) -> None:
         """Look no more."""
@@ -218,9 +220,9 @@ class Watcher:
         self._open: set[int] = set()
 
     @property
-    def settled(self) -> bool:
-        """Whether all jobs are over, and nothing more is meant to be done."""
-        return not self._open
+    def left(self) -> int:
+        """How many jobs are not over, or are meant to be retried."""
+        return len(self._open)
 
     def add(self, case: Case, ask: Ask) -> None:
         """Take a job on."""

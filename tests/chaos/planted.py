@@ -24,7 +24,7 @@ class Edit:
 class Bug:
     """One bug: its edits, the scenario that brings it out, and the rules of which one must be broken.
 
-    ``patience``: seconds that the last jobs may take to end.
+    ``patience``: seconds in which some job must end, until all have.
     """
 
     name: str

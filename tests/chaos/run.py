@@ -24,7 +24,7 @@ Damage = Callable[[System, Clients], list[Broken]]
 class Run:
     """What one run is: its seed, how many jobs within how many seconds, and a fault about each ``gap``.
 
-    ``patience``: seconds that the last jobs may take to end, once nothing is broken any more.
+    ``patience``: seconds in which some job must end, once nothing is broken any more.
     """
 
     seed: int
@@ -32,7 +32,7 @@ class Run:
     seconds: float = 45.0
     gap: float = 1.8
     kinds: tuple[str, ...] = field(default_factory=kinds)
-    patience: float = 90.0
+    patience: float = 60.0
 
 
 def chaos(run: Run, folder: Path, layout: Layout | None = None) -> Verdict:
