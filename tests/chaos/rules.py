@@ -18,8 +18,11 @@ Found = Iterator[tuple[str, str]]
 def kept(evidence: Evidence) -> Found:
     """An acknowledged job is never unknown."""
     for case in evidence.cases:
-        if any(seen.status == MISSING for seen in case.seen):
-            yield case.job, "a job that was accepted is not known any more"
+        for before, after in pairwise(case.seen):
+            if after.status == MISSING:
+                gap = after.answered - before.answered
+                yield case.job, f"is not known any more, and was {before.status} {gap:.0f} s before"
+                break
 
 
 def ended(evidence: Evidence) -> Found:

@@ -24,6 +24,9 @@ from tests.chaos.system import Layout, System, resident
 MIB = 1024 * 1024
 SAMPLE_SECONDS = 5.0
 """How often memory is looked at."""
+TTL = "240"
+FORGET_SECONDS = 30.0
+"""How long a client looks at a job that is over."""
 NAMES = ("API", "worker", "Redis")
 
 
@@ -78,11 +81,14 @@ def soak(folder: Path, minutes: float, gap: float, rate: float, seed: int) -> So
     """
     seconds = minutes * 60
     gentle = tuple(kind for kind in kinds() if kind not in CLOCK | {"kill-api", "kill-redis", "fail-over"})
-    # A job is kept long enough for its client to look at its end, and gone well before ours.
-    short = {"COATCHECK_RESULT_TTL": "60", "COATCHECK_FAILURE_TTL": "60", "COATCHECK_IDEMPOTENCY_TTL": "60"}
+    # A job is kept long enough for its client to look at its end, also on a slow machine, and gone well
+    # before the soak ends.
+    short = dict.fromkeys(("COATCHECK_RESULT_TTL", "COATCHECK_FAILURE_TTL", "COATCHECK_IDEMPOTENCY_TTL"), TTL)
     layout = Layout(pools=2, workers=1, lease=4, spared=1, variables=short)
     with System(folder, layout) as system:
-        clients = Clients(system.api_port, make_orders(seed, int(rate * seconds), seconds), seed, forget=45.0)
+        clients = Clients(
+            system.api_port, make_orders(seed, int(rate * seconds), seconds), seed, forget=FORGET_SECONDS
+        )
         faults = schedule(seed, gentle, seconds, gap)
         memory = {name: Memory() for name in NAMES}
         ending = threading.Event()
