@@ -83,6 +83,10 @@ class RqSystem(System):
             stack.callback(worker.end, 5)
             self.pools.append(worker)
 
+    def answers(self) -> bool:
+        """There is no API."""
+        return True
+
     def workers(self, pools: Sequence[Child] | None = None) -> list[int]:
         """The processes of all workers."""
         return [pool.process.pid for pool in (self.pools if pools is None else pools)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -135,7 +136,7 @@ class System:
             keeper.start()
             stack.callback(keeper.join)
             stack.callback(self._ending.set)
-            eventually(lambda: len(self.horses()) == self.layout.pools * self.layout.workers, seconds=60)
+            eventually(self._ready, seconds=60, what=f"everything is up (logs: {self.folder})")
             self._stack = stack.pop_all()
         return self
 
@@ -182,6 +183,14 @@ class System:
             pool = self.start_child(f"pool-{number}", "-m", "worker_image")
             stack.callback(pool.end, 15)
             self.pools.append(pool)
+
+    def _ready(self) -> bool:
+        return self.answers() and len(self.horses()) == self.layout.pools * self.layout.workers
+
+    def answers(self) -> bool:
+        """Whether the API takes connections."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.api_port)) == 0
 
     def _drop_replica(self) -> None:
         if self.replica is not None:
