@@ -82,12 +82,16 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
         ("no wrong answers", broken(FINISHED, wrong=["GET /: 500"])),
         ("doctor finds nothing", broken(FINISHED, findings=["queued-nowhere"])),
         ("no stale log", broken(FINISHED, log="Traceback of what?\n")),
-        ("no stale log", broken(FINISHED, log="run-1 0\nrun-1 0\n")),
-        ("no stale log", broken(FINISHED, log="run-2 0\nrun-1 0\n", runs=(RUN, SECOND))),
+        ("no stale log", broken(FINISHED, log="<run-1 0>\n<run-1 0>\n")),
+        ("no stale log", broken(FINISHED, log="<run-2 0>\n<run-1 0>\n", runs=(RUN, SECOND))),
     ],
 )
 def test_a_rule_finds_what_it_is_about(rule: str, found: set[str]) -> None:
     assert rule in found
+
+
+def test_a_line_that_a_killed_run_could_not_end_is_no_fault() -> None:
+    assert broken(FINISHED, log="<run-0 0><run-1 0>\n") == set()
 
 
 def test_a_retry_that_a_client_asked_for_may_change_an_end() -> None:

@@ -121,7 +121,7 @@ def every_cut(operation: Operation, cut: Cut, proxy: CuttingProxy, make_world: M
     answer = operation.act(world)
     commands = tuple(proxy.seen)
     script = operation.commands[0]
-    assert commands == (script, "SCRIPT", *operation.commands)
+    assert commands == (script, *operation.commands)
     operation.check(world, answer)
     for number in range(1, len(commands) + 1):
         world = prepared()

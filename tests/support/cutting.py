@@ -147,6 +147,8 @@ class CuttingProxy:
         words = command.split(b"\r\n")[2::2]
         if words[0] == b"EVALSHA":
             return self._names[words[1]]
+        if words[0] == b"EVAL":  # with the whole text of a script
+            return next(name for name in self._names.values() if source(name).encode() in command)
         return words[0].decode()
 
 

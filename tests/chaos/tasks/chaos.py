@@ -22,7 +22,7 @@ class PlannedError(Exception):
 def quick(token: str) -> str:
     """Does next to nothing."""
     run = Writer(token)
-    print(f"{run.run} 0")
+    print(f"<{run.run} 0>")
     run.write("returned")
     return run.run
 
@@ -73,7 +73,7 @@ def hungry(token: str, megabytes: int) -> str:
     try:
         mmap.mmap(-1, FAR_TOO_MUCH).close()
     except (OSError, MemoryError):
-        print(f"{run.run} 0")
+        print(f"<{run.run} 0>")
     del held
     run.write("returned")
     return run.run
@@ -86,7 +86,7 @@ def _steps(token: str, seconds: float, silent: bool) -> str:
     while True:
         left = end - time.monotonic()
         if not silent:
-            print(f"{run.run} {number}")
+            print(f"<{run.run} {number}>")
             progress(1 - left / seconds if seconds else 1, f"step {number}")
         if left <= 0:
             break
