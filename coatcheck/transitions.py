@@ -61,6 +61,14 @@ TRANSITIONS = (
         "begin", QUEUED, STARTED, WORKER, "begin", "the worker that took it begins; the lease begins too"
     ),
     Transition(
+        "begin next",
+        QUEUED,
+        STARTED,
+        WORKER,
+        "finish",
+        "a worker ends a run and this job waits next, in one step",
+    ),
+    Transition(
         "renew", STARTED, STARTED, WORKER, "renew", "the task reports, or a quarter of the lease is over"
     ),
     Transition("ask to stop", STARTED, STARTED, CLIENT, "cancel", "a client wants it to stop"),

@@ -31,6 +31,8 @@ class WorkerByHand:
     name: str = "by-hand"
     lease: int = 60
     pieces: int = 0
+    next: str = ""
+    """The job that was begun in the step that ended the last one."""
 
     def take(self, queue: str = "default") -> str:
         """Takes the next job, without beginning it."""
@@ -71,18 +73,20 @@ class WorkerByHand:
         error: JobError | None = None,
         delay: int = 0,
         queue: str = "default",
+        following: str = "",
     ) -> str:
-        """Ends a run; returns the job's new status."""
+        """Ends a run; returns the job's new status. ``following``: begin the next job as that execution."""
         error = error or JobError("ValueError", "bad value", "Traceback: ...")
         job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.results(job_id)]
         job_keys.append(self.keys.queue(queue))
         text = json.dumps([0, error.message]) if outcome == "unknown" else encode_result(json.dumps(result))
         packed = text, encode_traceback(error.traceback or "")
         told = encode_error(error)
-        ids, nothing_more = (job_id, execution, queue, self.name), ("", "", self.lease)
-        (status,) = self.scripts.run(
-            "finish", job_keys, *ids, outcome, *packed, told, delay, 600, *nothing_more
+        ids, further = (job_id, execution, queue, self.name), ("", following, self.lease)
+        status, *begun = self.scripts.run(
+            "finish", job_keys, *ids, outcome, *packed, told, delay, 600, *further
         )
+        self.next = as_text(begun[0]) if begun else ""
         return as_text(status)
 
     def run(self, outcome: str = "finished", *, queue: str = "default", **how: Any) -> str:

@@ -270,9 +270,7 @@ class Jobs(RuleBasedStateMachine):
         if allowed:
             job.go("begin")
             self.queue.taken.remove(job.id)
-            job.attempt += 1
-            job.execution, job.lease_over, job.seen_taken = execution, False, ""
-            self.past.append((worker, execution, job.id))
+            self.begun(worker, job, execution)
         for _ in range(1 + again):
             assert worker.hand.begin_taken(job.id, execution) == allowed
         worker.forget()
@@ -299,22 +297,52 @@ class Jobs(RuleBasedStateMachine):
         outcome=st.sampled_from(OUTCOMES),
         delay=st.sampled_from([0, 60]),
         again=st.booleans(),
+        further=st.booleans(),
     )
     def finish(
-        self, pick: int, outcome: str = "finished", late: bool = False, delay: int = 0, again: bool = False
+        self,
+        pick: int,
+        outcome: str = "finished",
+        late: bool = False,
+        delay: int = 0,
+        again: bool = False,
+        further: bool = False,
     ) -> None:
+        """``further``: a worker begins the next job in the same step, if one waits."""
         worker, execution, job = self.run(pick, late)
+        following = uuid4().hex if further and worker.execution == execution else ""
+        coming = None
         if outcome == "unknown":
             delay = 60
         if self.holds(job, execution):
             self.end(job, outcome, delay)
             job.ended = (execution, str(job.status))
             job.execution, job.lease_over, job.stop_requested = "", False, False
+            coming = self.begin_next(worker, following)
         expected = job.ended[1] if job.ended[0] == execution else "lost"
         for _ in range(1 + again):
-            assert worker.hand.end(job.id, execution, outcome, result=job.id, delay=delay) == expected
+            how: dict[str, Any] = {"result": job.id, "delay": delay, "following": following}
+            assert worker.hand.end(job.id, execution, outcome, **how) == expected
+            assert worker.hand.next == (coming.id if coming else "")
         if worker.execution == execution:
             worker.forget()
+        if coming is not None:
+            worker.job, worker.execution = coming.id, following
+
+    def begin_next(self, worker: ModelWorker, execution: str) -> ModelJob | None:
+        """The job that a worker begins behind the one that it ended, as that execution ('': none)."""
+        if not execution or not self.queue.waiting:
+            return None
+        job = self.jobs[self.queue.waiting.pop(0)]
+        job.go("begin next")
+        self.begun(worker, job, execution)
+        return job
+
+    def begun(self, worker: ModelWorker, job: ModelJob, execution: str) -> None:
+        """What the begin of a run makes of a job."""
+        job.attempt += 1
+        job.execution, job.lease_over, job.seen_taken = execution, False, ""
+        self.past.append((worker, execution, job.id))
 
     def end(self, job: ModelJob, outcome: str, delay: int) -> None:
         """What the end of its run makes of a job."""
@@ -530,6 +558,10 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
             machine.redis_and_model_agree()
 
     do("submit", "take", "begin", "renew", "finish", "expire")
+    do("submit", "submit", "take", "begin")
+    do("finish", further=True, again=True)
+    do("finish", further=True)
+    do("expire", "expire")
     do("submit", "take", "begin")
     do("finish", outcome="failed")
     do("retry", "cancel", "retry", "cancel", "expire")
