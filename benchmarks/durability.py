@@ -1,10 +1,10 @@
 """What each setting of Redis loses: accepted jobs that are gone after a fault.
 
-``python -m benchmarks.durability`` submits jobs as fast as it can, breaks Redis in the middle, brings it back
-or promotes its replica, and counts the jobs that were accepted and are not there any more. Each line is the
-worst of several rounds. A machine that loses power is not among the faults, nothing here can cut it: then
-``appendfsync everysec`` may lose what was written since the last fsync, up to about two seconds (Redis
-documentation, "Persistence"), and ``always`` nothing.
+``python -m benchmarks.durability`` submits jobs, breaks Redis in the middle, brings it back or promotes its
+replica, and counts the jobs that were accepted and are not there any more. Each line is the worst of several
+rounds. A machine that loses power is not among the faults, nothing here can cut it: then ``appendfsync
+everysec`` may lose what was written since the last fsync, up to about two seconds (Redis documentation,
+"Persistence"), and ``always`` nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ SECONDS = 1.0
 """How long jobs are submitted before the fault."""
 LINK_DELAY = 0.05
 """Seconds that the way to the replica takes, so that the last moment is one that can be measured."""
+FAILOVER_PAUSE = 0.02
+"""Seconds between two submissions before a failover, so that the way to the replica keeps up with them."""
 BATCH = 10
 """Jobs in one submission."""
 MEMORY = "6mb"
@@ -42,6 +44,7 @@ class Load:
     """Submits jobs one after another until Redis takes no more; knows those that were accepted."""
 
     adapter: QueueAdapter
+    pause: float = 0.0
     accepted: list[str] = field(default_factory=list)
     refused: threading.Event = field(default_factory=threading.Event)
 
@@ -56,6 +59,7 @@ class Load:
                 self.refused.set()
             else:
                 self.accepted += [job.id for job in jobs]
+                time.sleep(self.pause)
 
 
 @contextmanager
@@ -101,7 +105,7 @@ def lost_by_a_failover(replicas: int) -> tuple[int, int]:
             link.cut()
             primary.kill()
 
-        accepted = submitted_until(way, fault, replicas)
+        accepted = submitted_until(way, fault, replicas, FAILOVER_PAUSE)
         replica.promote()
         return len(accepted), missing(replica, accepted)
 
@@ -113,11 +117,13 @@ def lost_by_a_full_memory(policy: str) -> tuple[int, int]:
         return len(accepted), missing(primary, accepted)
 
 
-def submitted_until(way: Proxy, fault: Callable[[], object], replicas: int = 0) -> list[str]:
+def submitted_until(
+    way: Proxy, fault: Callable[[], object], replicas: int = 0, pause: float = 0.0
+) -> list[str]:
     """The ids of the jobs that were accepted until the fault, or until Redis took no more."""
     settings = load({"REDIS_URL": f"redis://127.0.0.1:{way.port}", "REDIS_WAIT_REPLICAS": str(replicas)})
     with connect(settings) as client:
-        submitting = Load(QueueAdapter(client, settings))
+        submitting = Load(QueueAdapter(client, settings), pause)
         thread = threading.Thread(target=submitting.run)
         thread.start()
         fault()
