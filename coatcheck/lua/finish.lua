@@ -105,7 +105,8 @@ local function begin_next()
     for _ = 1, NEXT_TRIES do
       local next_id = redis.call('LPOP', KEYS[4])
       if not next_id then break end
-      if redis.call('HGET', key('job', next_id), 'status') == 'queued' then
+      -- What is no job's hash must not disturb the end of another one.
+      if redis.pcall('HGET', key('job', next_id), 'status') == 'queued' then
         return next_id, begin(next_id, queue, worker, next_execution, tonumber(ARGV[14]))
       end
     end
