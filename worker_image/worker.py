@@ -87,7 +87,8 @@ class CoatcheckWorker(Worker):
         self._horse: HorseProcess | None = None
         self._current: str | None = None
         self._stop_at: float | None = None
-        self._kill_asked = False
+        self._kill_asked: tuple[str | None, bool] | None = None
+        """For which job RQ's command came, and whether a client asked for it."""
         self._beaten = 0.0
         self.catalog_version = ""
         super().__init__(
@@ -196,7 +197,6 @@ class CoatcheckWorker(Worker):
 
     def _serve(self, run: Run) -> Run | None:
         """Run a job that has begun to its recorded end. Returns the next one, which has begun by then."""
-        self._stopped_job_id = None
         self._current = run.job_id
         started = time.monotonic()
         if started - self._beaten >= BEAT_SECONDS:
@@ -222,8 +222,12 @@ class CoatcheckWorker(Worker):
         """RQ's loop calls it after each job; the beats that count are in ``_beat``."""
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
-        """A command of RQ (stop a job, kill the horse), from the thread that listens to them."""
-        self._kill_asked = True
+        """A command of RQ (stop a job, kill the horse), from the thread that listens to them.
+
+        It may come too late: then the horse runs another job already, which it must not hit.
+        """
+        stopped, self._stopped_job_id = self._stopped_job_id, None
+        self._kill_asked = (stopped or self._current, stopped is not None)
         if self._horse is not None:
             self._horse.wake()
 
@@ -369,12 +373,11 @@ class CoatcheckWorker(Worker):
                     return Outcome.given_away()
                 if answer == "stop":
                     return Outcome.stopped()
-            if self._kill_asked:
-                self._kill_asked = False
-                if self._stopped_job_id == run.job_id:
-                    return Outcome.stopped()
-                if self._stopped_job_id is None:
-                    return Outcome.failed("WorkerLost", "the work-horse was ended by a command")
+            if self._kill_asked is not None:
+                (job_id, wanted), self._kill_asked = self._kill_asked, None
+                if job_id == run.job_id:
+                    message = "the work-horse was ended by a command"
+                    return Outcome.stopped() if wanted else Outcome.failed("WorkerLost", message)
             if now >= deadline:
                 return Outcome.failed("Timeout", f"the task ran longer than its time-out of {run.timeout} s")
             if self._stop_at is not None and now >= self._stop_at:
