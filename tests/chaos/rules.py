@@ -178,10 +178,18 @@ def runs_end_with_their_job(evidence: Evidence) -> Found:
         over = [seen.answered for seen in case.seen if seen.ended]
         for run in evidence.runs_of(case):
             kill = kills.get(run.worker) or kills.get(run.pid)
-            if kill is not None and run.began < kill.began and run.last > kill.began + 1:
-                yield case.job, f"run {run.id} outlived its killed worker by {run.last - kill.began:.1f} s"
+            if kill is not None and run.began < kill.began:
+                late = run.last - _awake(evidence, run.pid, kill.began)
+                if late > 1:
+                    yield case.job, f"run {run.id} outlived its killed worker by {late:.1f} s"
             if over and not case.retries() and run.last > over[0] + evidence.grace:
                 yield case.job, f"run {run.id} went on {run.last - over[0]:.1f} s after the job was over"
+
+
+def _awake(evidence: Evidence, pid: int, moment: float) -> float:
+    """When a process could notice what happened: a work-horse that is stopped notices when it goes on."""
+    pauses = (broken for broken in evidence.faults if broken.kind == "pause-horse" and broken.pid == pid)
+    return max([moment, *(pause.ended for pause in pauses if pause.began <= moment <= pause.ended)])
 
 
 def nothing_is_lost_without_a_fault(evidence: Evidence) -> Found:

@@ -90,6 +90,14 @@ def test_a_rule_finds_what_it_is_about(rule: str, found: set[str]) -> None:
     assert rule in found
 
 
+def test_a_stopped_work_horse_ends_when_it_goes_on() -> None:
+    kill, pause = Broken("kill-worker", 1.5, 1.5, 10), Broken("pause-horse", 1.2, 4.0, 11)
+    assert broken(FINISHED, runs=(replace(RUN, last=4.5, ended=4.5),), faults=[kill, pause]) == set()
+    assert broken(FINISHED, runs=(replace(RUN, last=5.5),), faults=[kill, pause]) == {
+        "runs end with their job"
+    }
+
+
 def test_a_line_that_a_killed_run_could_not_end_is_no_fault() -> None:
     assert broken(FINISHED, log="<run-0 0><run-1 0>\n") == set()
 
