@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.durability`` submits jobs, breaks Redis in the middle, brings it back or promotes its
 replica, and counts the jobs that were accepted and are not there any more. Each line is the worst of several
-rounds. Two faults are not among them, since nothing here can make them: a machine that loses power, and a slow
+rounds. Two faults are not among them, nothing here can make them: a machine that loses power, and a slow
 disk. With ``appendfsync everysec`` either may cost what was accepted in the last two seconds (Redis
 documentation, "Persistence"; src/aof.c, flushAppendOnlyFile), with ``always`` nothing.
 """
