@@ -103,9 +103,7 @@ class HorseProcess:
             raise HorseDiedError(self._epitaph()) from error
 
     def _send(self, document: dict[str, Any]) -> None:
-        self._channel.setblocking(True)
         self._channel.sendall(json.dumps(document).encode() + b"\n")
-        self._channel.setblocking(False)
 
     def events(self, timeout: float) -> Iterator[dict[str, Any]]:
         """What the horse reported within ``timeout`` seconds, at once when there is something.

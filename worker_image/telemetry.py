@@ -7,7 +7,6 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 from coatcheck.codec import decode_trace
@@ -42,11 +41,11 @@ class Telemetry:
         self._span: dict[str, Any] | None = None
         self._waited = 0.0
 
-    def began(self, run: Run, fields: Mapping[bytes, bytes]) -> None:
-        """A run begins; takes the job's hash, too. To be called once the run has read it, if it can."""
-        self._waited = spans.waited(fields) if self._counts or self._traces else 0.0
+    def began(self, run: Run) -> None:
+        """A run begins. To be called once it has read the job's hash, if it can."""
+        self._waited = spans.waited(run.fields) if self._counts or self._traces else 0.0
         if self._traces:
-            self._span = spans.describe(run, decode_trace(fields), self._waited, self._worker)
+            self._span = spans.describe(run, decode_trace(run.fields), self._waited, self._worker)
         trace = {"trace_id": self._span["trace_id"]} if self._span else {}
         about.set({**run.log_fields(worker=self._worker), **trace})
 

@@ -293,7 +293,7 @@ class CoatcheckWorker(Worker):
             try:
                 run.read()
             finally:
-                self._telemetry.began(run, run.fields)
+                self._telemetry.began(run)
             horse = self.start_horse()
             if run.task not in horse.tasks:
                 return Outcome.unknown(run.task)

@@ -68,13 +68,7 @@ def test_a_running_job_is_healthy_and_a_repair_beside_it_disturbs_nothing(
 
 
 def test_what_a_pool_mends_by_itself_in_time_is_no_finding(
-    start_pool: StartPool,
-    submit: Submit,
-    adapter: QueueAdapter,
-    client: redis.Redis,
-    keys: Keys,
-    settings: Settings,
-    tmp_path: Path,
+    start_pool: StartPool, client: redis.Redis, keys: Keys, settings: Settings
 ) -> None:
     start_pool()
     eventually(lambda: client.scard(keys.workers) == 1)
