@@ -98,6 +98,7 @@ def start_pool(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Poo
     yield start
     for pool in pools:
         pool.__exit__(None, None, None)
+        print(pool.text())  # pytest shows it for a test that failed
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_what_a_pool_mends_by_itself_in_time_is_no_finding(
     start_pool: StartPool, client: redis.Redis, keys: Keys, settings: Settings
 ) -> None:
     start_pool()
-    eventually(lambda: client.scard(keys.workers) == 1)
+    eventually(lambda: client.scard(keys.workers) == len(settings.queues))
     client.sadd(keys.workers, keys.worker("gone"))
     assert examine(client, settings, pause=0) == []
 
