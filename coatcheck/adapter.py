@@ -67,9 +67,10 @@ class QueueAdapter:
         ]
         for submission in submissions:
             args += _packed(submission, created_at, self._settings.failure_ttl)
-        digest = hashlib.sha256((idempotency_key or "").encode()).hexdigest()
+        keys = [self._keys.index]
+        if idempotency_key is not None:
+            keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
         with reaching_redis():
-            keys = [self._keys.index, self._keys.idempotency(digest)]
             answer = self._scripts.run("submit", keys, *args, durable=True)
         if answer[0] == b"mismatch":
             raise IdempotencyMismatchError(

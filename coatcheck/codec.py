@@ -64,7 +64,7 @@ def dumps(value: Any) -> str:
 
 def _loads(text: bytes) -> Any:
     """Read JSON. Raises ValueError for NaN and infinities too, which no answer could hold."""
-    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    return _DECODER.decode(text.decode())
 
 
 def _finite(text: str) -> float:
@@ -72,6 +72,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is no number of JSON")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
 
 
 def _deflate(data: bytes) -> bytes:

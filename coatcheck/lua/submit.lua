@@ -1,4 +1,4 @@
--- Submit jobs, all or none. KEYS: index, idempotency record.
+-- Submit jobs, all or none. KEYS: index, and with an idempotency key its record.
 -- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, then for each job two:
 -- a JSON array of texts (id, queue, due second or '' = now, fields of the hash and their values), its data.
 -- Returns {'new', time}, {'known', ids} or {'mismatch'}.
