@@ -37,10 +37,9 @@ def submit(
     Raises IdempotencyMismatchError, UnavailableError.
     """
     submissions = [_submission(entry, context, owner) for entry in entries]
+    asked = "" if idempotency_key is None else fingerprint(entries)
     with observe.sending(context, submissions) as traced:
-        jobs = context.adapter.submit(
-            traced, idempotency_key=idempotency_key, fingerprint=fingerprint(entries)
-        )
+        jobs = context.adapter.submit(traced, idempotency_key=idempotency_key, fingerprint=asked)
     observe.note(jobs)
     return jobs
 
