@@ -1,14 +1,19 @@
 -- Submit jobs, all or none. KEYS: index, and with an idempotency key its record.
 -- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, then for each job two:
 -- a JSON array of texts (id, queue, due second or '' = now, fields of the hash and their values), its data.
--- Returns {'new', time}, {'known', ids} or {'mismatch'}.
+-- Returns {'new', time}, {'known', id, what is shown of it, id, ...} or {'mismatch'}.
 local fingerprint = ARGV[2]
 if fingerprint ~= '' then
   local known = redis.call('HMGET', KEYS[2], 'fingerprint', 'jobs')
   for id in string.gmatch(known[2] or '', '[^,]+') do
     if redis.call('EXISTS', key('job', id)) == 1 then
       if known[1] ~= fingerprint then return {'mismatch'} end
-      return {'known', known[2]}
+      local answer = {'known'}
+      for each in string.gmatch(known[2], '[^,]+') do
+        answer[#answer + 1] = each
+        answer[#answer + 1] = shown(each)
+      end
+      return answer
     end
   end
 end
