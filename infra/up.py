@@ -22,6 +22,7 @@ from infra.api import Api
 from infra.embedded import EmbeddedRedis
 from infra.errors import StartError
 from infra.merged_log import MergedLog
+from infra.remote.address import FILE as URL_FILE
 from infra.stopping import StopRequested, StopSignals
 from infra.tokens.command import local_place
 from infra.workers import Workers
@@ -86,6 +87,7 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
     signals.check()
 
     api.start()
+    stack.enter_context(_told(api.url, arguments.data / URL_FILE))
     print(api.url, flush=True)
     if server:
         found = "found running" if server.reused else "started"
@@ -135,6 +137,16 @@ def _only_one(data: Path) -> Iterator[None]:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         yield
+
+
+@contextmanager
+def _told(url: str, file: Path) -> Iterator[None]:
+    """Tell the other commands of this machine where the API is, as long as it runs."""
+    file.write_text(f"{url}\n")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _keep(server: EmbeddedRedis, log: MergedLog, signals: StopSignals) -> None:
