@@ -15,10 +15,12 @@ from typing import Any
 
 import redis
 
-from coatcheck.codec import MalformedJobError, decode_job, encode_submission
-from coatcheck.connection import reaching_redis
+from coatcheck.callbacks import delivery_of
+from coatcheck.codec import MalformedJobError, decode_job, encode_delivery, encode_submission
+from coatcheck.connection import as_text, reaching_redis
+from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
-from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
+from coatcheck.job import ENDED_STATUSES, Job, JobStatus, Submission, is_job_id, parse_time, utcnow
 from coatcheck.keys import Keys
 from coatcheck.listing import JobPage, list_jobs
 from coatcheck.logs import LogPage, read_log
@@ -120,8 +122,13 @@ class QueueAdapter:
 
         Raises UnknownJobError; ConflictError: the job is in another state.
         """
+        call = ("retry", [self._keys.job(_checked(job_id))], job_id, _token())
         with reaching_redis():
-            answer = self._scripts.run("retry", [self._keys.job(_checked(job_id))], job_id, _token())
+            answer = self._scripts.run(*call)
+            if answer[0] == b"callback":
+                delivery = self._delivery(job_id, as_text(answer[1]), as_text(answer[2]))
+                fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl)
+                answer = self._scripts.run(*call, *(part for pair in fields.items() for part in pair))
         if answer[0] == b"unknown":
             raise _unknown(job_id)
         if answer[0] == b"refused":
@@ -129,6 +136,29 @@ class QueueAdapter:
                 f"The job is {answer[1].decode()}: only failed, stopped and canceled jobs can be retried."
             )
         return self.get(job_id)
+
+    def deliveries(self, job_id: str) -> Deliveries:
+        """A job's callback, and each attempt to tell the job's end to it. Raises UnknownJobError."""
+        with reaching_redis():
+            found = read_deliveries(self._redis, self._keys, _checked(job_id))
+        if found is None:
+            raise _unknown(job_id)
+        return found
+
+    def deliver_again(self, job_id: str) -> Job:
+        """Tell the end of a job to its callback once more. Returns the job that does it.
+
+        Raises UnknownJobError; ConflictError: the job has no callback, or is not over.
+        """
+        known = self.deliveries(job_id)
+        if known.callback is None:
+            raise ConflictError("The job has no callback: it was submitted without one.")
+        if known.status not in ENDED_STATUSES:
+            raise ConflictError(f"The job is {known.status}: its end is told to its callback when it comes.")
+        return self.submit([self._delivery(job_id, known.callback, known.queue)])[0]
+
+    def _delivery(self, job_id: str, callback: str, queue: str) -> Submission:
+        return delivery_of(job_id, callback, self._settings.callback_queue or queue)
 
     def log(self, job_id: str, after: str | None = None) -> LogPage:
         """What a job's task printed after the cursor of an earlier page.

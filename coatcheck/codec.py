@@ -100,7 +100,19 @@ def encode_submission(
         fields["traceparent"] = submission.trace.traceparent
         if submission.trace.tracestate:
             fields["tracestate"] = submission.trace.tracestate
+    if submission.delivery is not None:
+        fields |= encode_delivery(submission.delivery, created_at, failure_ttl)
     return fields
+
+
+def encode_delivery(delivery: Submission, created_at: datetime, failure_ttl: int) -> dict[str, str | bytes]:
+    """What a job's hash carries of the delivery to its callback: the URL, the delivery's id and its hash."""
+    carried = encode_submission(delivery, created_at, failure_ttl)
+    return {
+        "callback": delivery.arguments["url"],
+        "delivery": delivery.id,
+        **{f"delivery.{name}": value for name, value in carried.items()},
+    }
 
 
 def decode_trace(fields: Mapping[bytes, bytes]) -> TraceContext | None:

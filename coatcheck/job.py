@@ -130,6 +130,7 @@ class Submission:
     ``timeout``, ``result_ttl`` and ``retry_delays`` are in seconds. ``retries`` None: an error fails
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
     happens. ``at``: not before that time. ``trace``: the span that submits it, where tracing is on.
+    ``delivery``: the job that tells its end to a callback (``coatcheck/callbacks.py``).
     """
 
     task: str
@@ -141,6 +142,7 @@ class Submission:
     retry_delays: tuple[int, ...] = ()
     at: datetime | None = None
     trace: TraceContext | None = None
+    delivery: Submission | None = None
     id: str = field(default_factory=new_job_id)
 
 

@@ -9,7 +9,7 @@ from coatcheck.transitions import TRANSITIONS
 from tests.support.lifecycle import DOCUMENT, with_parts
 
 TEXT = DOCUMENT.read_text()
-SUPPORT = {"lib", "beat", "take", "trim", "doctor"}
+SUPPORT = {"lib", "beat", "take", "trim", "doctor", "delivered"}
 """Scripts that change no healthy job's status."""
 
 

@@ -21,8 +21,7 @@ while i <= #ARGV do
   -- The id is there already when the client repeats a call whose answer was lost.
   if redis.call('EXISTS', key('job', id)) == 0 then
     if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
-    redis.call('HSET', key('job', id), unpack(ARGV, i + 4, last))
-    redis.call('ZADD', KEYS[1], 0, id)
+    create(id, unpack(ARGV, i + 4, last))
   end
   ids[#ids + 1] = id
   i = last + 1

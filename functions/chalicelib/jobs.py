@@ -68,28 +68,28 @@ def get_job(request: Request) -> Answer:
 
 def stop_job(request: Request) -> Answer:
     """Cancel a job that waits, ask for the stop of one that runs."""
-    job = current().adapter.cancel(_checked_id(request))
+    job = current().adapter.cancel(checked_id(request))
     observe.note([job])
     return json_answer(job_document(job, request), 202, PRIVATE | retry_after(job))
 
 
 def retry_job(request: Request) -> Answer:
     """Run a failed, stopped or canceled job again."""
-    job = current().adapter.retry(_checked_id(request))
+    job = current().adapter.retry(checked_id(request))
     observe.note([job])
     return accepted(job, request)
 
 
 def get_log(request: Request) -> Answer:
     """What a job's task printed after a cursor."""
-    page = current().adapter.log(_checked_id(request), request.option("after"))
+    page = current().adapter.log(checked_id(request), request.option("after"))
     headers = PRIVATE if page.ended else {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
     return json_answer(
         {"text": page.text, "next": page.next, "ended": page.ended, "cut": page.cut}, headers=headers
     )
 
 
-def _checked_id(request: Request) -> str:
+def checked_id(request: Request) -> str:
     """The id of a job that the caller may deal with; only one who is bound to tasks costs a look at it."""
     job_id = request.parameters["id"]
     if request.caller.bound:
