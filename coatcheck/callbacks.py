@@ -94,8 +94,8 @@ def allowed(address: str, settings: Settings) -> bool:
     return is_public(address) or (settings.callback_loopback and is_loopback(address))
 
 
-def delivery_of(job_id: str, url: str, queue: str) -> Submission:
-    """The job that tells the end of a job to a URL. Takes the queue that it waits on."""
+def delivery_of(job_id: str, url: str, queue: str, owner: str | None = None) -> Submission:
+    """The job that tells the end of a job to a URL. Takes its queue, and whose both jobs are."""
     own_id = new_job_id()
     return Submission(
         id=own_id,
@@ -106,6 +106,7 @@ def delivery_of(job_id: str, url: str, queue: str) -> Submission:
         result_ttl=KEPT,
         retries=len(DELAYS),
         retry_delays=DELAYS,
+        owner=owner,
     )
 
 

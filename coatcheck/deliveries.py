@@ -39,25 +39,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """A job's callback (None: it has none), its queue, whether it is over, and all attempts, oldest first."""
+    """A job's callback (None: it has none), and all attempts to tell its end, oldest first."""
 
     callback: str | None
-    queue: str
-    status: str
     attempts: tuple[Attempt, ...] = ()
 
 
-def read_deliveries(client: redis.Redis, keys: Keys, job_id: str) -> Deliveries | None:
-    """A job's deliveries; None: there is no such job. One round trip. What can't be read is left out."""
-    names = ["status", "origin", "callback", "deliveries"]
-    status, queue, callback, lines = client.hmget(keys.job(job_id), names)
-    if status is None or queue is None:
-        return None
+def read_deliveries(client: redis.Redis, keys: Keys, job_id: str) -> Deliveries:
+    """A job's deliveries. What can't be read is left out."""
+    callback, lines = client.hmget(keys.job(job_id), ["callback", "deliveries"])
     attempts = [_attempt(line) for line in as_text(lines or b"").splitlines()]
     return Deliveries(
         callback=None if callback is None else as_text(callback),
-        queue=as_text(queue),
-        status=as_text(status),
         attempts=tuple(attempt for attempt in attempts if attempt is not None),
     )
 

@@ -29,6 +29,7 @@ def job_fields(job: Job) -> dict[str, Any]:
         "ended_at": time(job.ended_at),
         "worker": job.worker,
         "stop_requested": job.stop_requested,
+        "owner": job.owner,
     }
 
 

@@ -67,7 +67,7 @@ class Deliverer:
         """The status of the receiver's answer and what is wrong; None for what there is not."""
         body, now = body_of(job), int(time.time())
         masters = callback_secret.read(self._settings.callback_secret)
-        headers = callback_secret.headers(masters, "", message_id(job), now, body)
+        headers = callback_secret.headers(masters, job.owner or "", message_id(job), now, body)
         headers |= {"Content-Type": "application/json", "User-Agent": f"Coatcheck/{__version__}"}
         try:
             status = post(parse_url(url, self._settings), headers, body, self._settings)

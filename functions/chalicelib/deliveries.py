@@ -6,7 +6,6 @@ from dataclasses import asdict
 
 from chalicelib import observe
 from chalicelib.context import current
-from chalicelib.jobs import checked_id
 from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer, json_answer
 from chalicelib.routing import Route
@@ -16,14 +15,14 @@ from coatcheck.scopes import Scope
 
 def list_deliveries(request: Request) -> Answer:
     """Each attempt to tell the job's end to its callback, oldest first."""
-    found = current().adapter.deliveries(checked_id(request))
+    found = current().adapter.deliveries(request.parameters["id"], request.caller.access)
     document = {"callback": found.callback, "attempts": [asdict(attempt) for attempt in found.attempts]}
     return json_answer(document, headers=PRIVATE)
 
 
 def deliver_again(request: Request) -> Answer:
     """Tell the job's end to its callback once more; the answer is the job that does it."""
-    job = current().adapter.deliver_again(checked_id(request))
+    job = current().adapter.deliver_again(request.parameters["id"], request.caller.access)
     observe.note([job])
     return accepted(job, request)
 

@@ -13,12 +13,13 @@ from coatcheck.job import Job
 
 def job_document(job: Job, request: Request) -> dict[str, Any]:
     """All of a job."""
+    address = request.link("jobs", job.id)
     return {
         **job_fields(job),
         "links": {
-            "self": request.link("jobs", job.id),
-            "log": request.link("jobs", job.id, "log"),
-            "retry": request.link("jobs", job.id, "retry"),
+            "self": address,
+            "log": f"{address}/log",
+            "retry": f"{address}/retry",
             "task": request.link("tasks", job.task),
         },
     }

@@ -29,16 +29,17 @@ class Entry:
     options: Options
 
 
-def submit(context: Context, entries: Sequence[Entry], idempotency_key: str | None) -> list[Job]:
-    """Submit all entries or none.
+def submit(
+    context: Context, entries: Sequence[Entry], idempotency_key: str | None, owner: str | None
+) -> list[Job]:
+    """Submit all entries or none, as jobs of that owner.
 
     Raises IdempotencyMismatchError, UnavailableError.
     """
-    submissions = [_submission(entry, context) for entry in entries]
+    submissions = [_submission(entry, context, owner) for entry in entries]
+    asked = "" if idempotency_key is None else fingerprint(entries)
     with observe.sending(context, submissions) as traced:
-        jobs = context.adapter.submit(
-            traced, idempotency_key=idempotency_key, fingerprint=fingerprint(entries)
-        )
+        jobs = context.adapter.submit(traced, idempotency_key=idempotency_key, fingerprint=asked)
     observe.note(jobs)
     return jobs
 
@@ -115,7 +116,7 @@ def _read_task(
         return None
 
 
-def _submission(entry: Entry, context: Context) -> Submission:
+def _submission(entry: Entry, context: Context, owner: str | None) -> Submission:
     """An option goes before the task's own, which goes before the settings'."""
     task, options, settings = entry.task, entry.options, context.settings
     submission = Submission(
@@ -127,10 +128,11 @@ def _submission(entry: Entry, context: Context) -> Submission:
         retries=task.retries,
         retry_delays=task.retry_delays,
         at=options.at,
+        owner=owner,
     )
     if options.callback is None:
         return submission
     from coatcheck.callbacks import delivery_of
 
     queue = settings.callback_queue or submission.queue
-    return replace(submission, delivery=delivery_of(submission.id, options.callback, queue))
+    return replace(submission, delivery=delivery_of(submission.id, options.callback, queue, owner))

@@ -43,7 +43,7 @@ def submit_task(request: Request) -> Answer:
     options = from_query(request, context)
     key = idempotency_key(request)
     validate(task, arguments)
-    [job] = submit(context, [Entry(task, arguments, options)], key)
+    [job] = submit(context, [Entry(task, arguments, options)], key, request.caller.owner)
     return accepted(job, request)
 
 
