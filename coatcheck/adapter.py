@@ -20,6 +20,7 @@ from coatcheck.connection import reaching_redis
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
 from coatcheck.keys import Keys
+from coatcheck.limits import Limits
 from coatcheck.listing import JobPage, list_jobs
 from coatcheck.logs import LogPage, read_log
 from coatcheck.overview import QueueInfo, WorkerInfo, read_queues
@@ -41,6 +42,7 @@ class QueueAdapter:
         self._settings = settings
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
+        self._limits = Limits.of(settings)
 
     def submit(
         self,
@@ -48,21 +50,28 @@ class QueueAdapter:
         *,
         idempotency_key: str | None = None,
         fingerprint: str = "",
+        headers: dict[str, str] | None = None,
     ) -> list[Job]:
         """Submit jobs, all or none, in one transaction.
 
-        Takes checked submissions; with an idempotency key also the ``fingerprint`` of the request. The
-        same key and fingerprint again return the jobs of the first time, as long as any of them is kept;
-        those that are not kept any more are left out.
+        Takes checked submissions of one owner; with an idempotency key also the ``fingerprint`` of the
+        request. The same key and fingerprint again return the jobs of the first time, as long as any of
+        them is kept; those that are not kept any more are left out. ``headers`` are filled with what the
+        owner's limits are, and what is left of them.
 
-        Raises IdempotencyMismatchError: the key was used for another request.
+        Raises IdempotencyMismatchError: the key was used for another request; PayloadTooLargeError,
+        QueueFullError, RateLimitedError, TooManyWaitingError: a limit, and nothing was submitted.
         """
         if not submissions:
             return []
+        owner = submissions[0].owner or ""
+        self._limits.check_size(len(submissions), owner)
         created_at = utcnow()
         args: list[str | bytes | int] = [
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
+            owner,
+            *self._limits.args,
         ]
         for submission in submissions:
             args += _submission_args(submission, created_at, self._settings.failure_ttl)
@@ -76,6 +85,10 @@ class QueueAdapter:
             )
         if answer[0] == b"known":
             return self._get_all(answer[1].decode().split(","))
+        if refusal := self._limits.refusal(answer):
+            raise refusal
+        if headers is not None:
+            headers |= self._limits.headers(answer[2])
         enqueued_at = parse_time(answer[1].decode())
         return [_submitted(submission, created_at, enqueued_at) for submission in submissions]
 
@@ -118,16 +131,22 @@ class QueueAdapter:
     def retry(self, job_id: str) -> Job:
         """Run a failed, stopped or canceled job again, with the same arguments.
 
-        Raises UnknownJobError; ConflictError: the job is in another state.
+        It counts like a submission by the job's owner.
+
+        Raises UnknownJobError; ConflictError: the job is in another state; QueueFullError, RateLimitedError,
+        TooManyWaitingError: a limit.
         """
         with reaching_redis():
-            answer = self._scripts.run("retry", [self._keys.job(_checked(job_id))], job_id, _token())
+            args = job_id, _token(), *self._limits.args
+            answer = self._scripts.run("retry", [self._keys.job(_checked(job_id))], *args)
         if answer[0] == b"unknown":
             raise _unknown(job_id)
         if answer[0] == b"refused":
             raise ConflictError(
                 f"The job is {answer[1].decode()}: only failed, stopped and canceled jobs can be retried."
             )
+        if refusal := self._limits.refusal(answer):
+            raise refusal
         return self.get(job_id)
 
     def log(self, job_id: str, after: str | None = None) -> LogPage:

@@ -41,6 +41,7 @@ SUMMARY_FIELDS = (
     "progress",
     "error",
     "stop_requested",
+    "owner",
 )
 """The fields of a job's hash that a list shows: all that stay small."""
 
@@ -96,6 +97,8 @@ def encode_submission(
     elif submission.retries:
         fields["retries"] = fields["retries_left"] = str(submission.retries)
         fields["retry_intervals"] = dumps(list(submission.retry_delays) or [0])
+    if submission.owner is not None:
+        fields["owner"] = submission.owner
     if submission.trace is not None:
         fields["traceparent"] = submission.trace.traceparent
         if submission.trace.tracestate:
@@ -195,6 +198,7 @@ def _job(
             ended_at=_time(fields, "ended_at"),
             worker=_text(fields, "worker_name") or None,
             stop_requested=status is JobStatus.STARTED and fields.get(b"stop_requested") == b"1",
+            owner=_text(fields, "owner") or None,
         )
     except (
         ValueError,

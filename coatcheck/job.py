@@ -97,7 +97,7 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as read from Redis in one round trip. Times are in UTC."""
+    """A job as read from Redis in one round trip. Times are in UTC; ``owner`` None: nobody was asked."""
 
     id: str
     task: str
@@ -116,6 +116,7 @@ class Job:
     ended_at: datetime | None = None
     worker: str | None = None
     stop_requested: bool = False
+    owner: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -130,6 +131,7 @@ class Submission:
     ``timeout``, ``result_ttl`` and ``retry_delays`` are in seconds. ``retries`` None: an error fails
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
     happens. ``at``: not before that time. ``trace``: the span that submits it, where tracing is on.
+    ``owner``: who submits it, where callers are asked.
     """
 
     task: str
@@ -141,6 +143,7 @@ class Submission:
     retry_delays: tuple[int, ...] = ()
     at: datetime | None = None
     trace: TraceContext | None = None
+    owner: str | None = None
     id: str = field(default_factory=new_job_id)
 
 

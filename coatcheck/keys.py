@@ -72,6 +72,14 @@ class Keys:
         """Stream of what a job's task printed."""
         return f"{self.prefix}:log:{job_id}"
 
+    def waiting(self, owner: str) -> str:
+        """Set of the ids of an owner's jobs that wait, so that a limit can count them."""
+        return f"{self.prefix}:waiting:{owner}"
+
+    def rate(self, owner: str) -> str:
+        """The token bucket of an owner's submissions, for the limit of a minute."""
+        return f"{self.prefix}:rate:{owner}"
+
     def idempotency(self, digest: str) -> str:
         """Hash of what an idempotency key was used for."""
         return f"{self.prefix}:idempotency:{digest}"

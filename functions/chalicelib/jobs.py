@@ -27,8 +27,8 @@ def submit_jobs(request: Request) -> Answer:
     key = idempotency_key(request)
     entries = read_batch(bodies.json_object(request, context.settings.max_body), context)
     request.caller.check_tasks(entry.task.name for entry in entries)
-    jobs = submit(context, entries, key)
-    headers = {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
+    jobs, limits = submit(context, entries, request.caller, key)
+    headers = {**PRIVATE, **limits, "Retry-After": str(POLL_SECONDS)}
     return json_answer({"jobs": [job_document(job, request) for job in jobs]}, 202, headers)
 
 
