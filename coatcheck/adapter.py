@@ -11,11 +11,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import redis
 
-from coatcheck.codec import MalformedJobError, decode_job, encode_submission
+from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_submission
 from coatcheck.connection import reaching_redis
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
@@ -71,13 +72,14 @@ class QueueAdapter:
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
             owner,
-            *self._limits.args,
+            str(self._limits),
         ]
         for submission in submissions:
-            args += _submission_args(submission, created_at, self._settings.failure_ttl)
-        digest = hashlib.sha256((idempotency_key or "").encode()).hexdigest()
+            args += _packed(submission, created_at, self._settings.failure_ttl)
+        keys = [self._keys.index]
+        if idempotency_key is not None:
+            keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
         with reaching_redis():
-            keys = [self._keys.index, self._keys.idempotency(digest)]
             answer = self._scripts.run("submit", keys, *args, durable=True)
         if answer[0] == b"mismatch":
             raise IdempotencyMismatchError(
@@ -137,7 +139,7 @@ class QueueAdapter:
         TooManyWaitingError: a limit.
         """
         with reaching_redis():
-            args = job_id, _token(), *self._limits.args
+            args = job_id, _token(), str(self._limits)
             answer = self._scripts.run("retry", [self._keys.job(_checked(job_id))], *args)
         if answer[0] == b"unknown":
             raise _unknown(job_id)
@@ -191,20 +193,11 @@ class QueueAdapter:
             return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit)
 
 
-def _submission_args(
-    submission: Submission, created_at: datetime, failure_ttl: int
-) -> list[str | bytes | int]:
-    fields = encode_submission(submission, created_at, failure_ttl)
+def _packed(submission: Submission, created_at: datetime, failure_ttl: int) -> tuple[str, bytes]:
+    """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
+    fields, data = encode_submission(submission, created_at, failure_ttl)
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
-    args: list[str | bytes | int] = [
-        submission.id,
-        submission.queue,
-        due,
-        len(fields),
-    ]
-    for name, value in fields.items():
-        args += (name, value)
-    return args
+    return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 
 
 def _submitted(submission: Submission, created_at: datetime, enqueued_at: datetime) -> Job:

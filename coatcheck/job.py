@@ -35,6 +35,8 @@ RETRYABLE_STATUSES = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.C
 """Ended without a result: can be run again."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, which sorts like the numbers
+_SPELLED = (_ALPHABET * 8).encode()
+"""A character for each byte, each for as many of them: five random bits of a byte's eight."""
 _TIME_CHARS = 11
 _RANDOM_CHARS = 25
 JOB_ID = re.compile(rf"[{_ALPHABET}]{{{_TIME_CHARS + _RANDOM_CHARS}}}")
@@ -51,7 +53,9 @@ def new_job_id(now: float | None = None) -> str:
     id can read the job. Takes the time in seconds, for tests.
     """
     microseconds = _next_microsecond() if now is None else int(now * 1_000_000)
-    return _base32(microseconds, _TIME_CHARS) + _base32(secrets.randbits(5 * _RANDOM_CHARS), _RANDOM_CHARS)
+    return (
+        _base32(microseconds, _TIME_CHARS) + secrets.token_bytes(_RANDOM_CHARS).translate(_SPELLED).decode()
+    )
 
 
 def _next_microsecond() -> int:
@@ -154,7 +158,7 @@ def utcnow() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """RQ's format of a time, which is RFC 3339 too: ``2026-11-25T10:00:00.000000Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

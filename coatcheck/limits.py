@@ -38,10 +38,9 @@ class Limits:
         """Those of the settings."""
         return cls(settings.max_queued, settings.max_waiting, settings.jobs_per_minute)
 
-    @property
-    def args(self) -> tuple[int, int, int]:
+    def __str__(self) -> str:
         """As ``lua/limits.lua`` takes them."""
-        return self.queued, self.waiting, self.per_minute
+        return f"{self.queued} {self.waiting} {self.per_minute}"
 
     def check_size(self, jobs: int, owner: str) -> None:
         """Refuse what no waiting would ever let in. Raises PayloadTooLargeError."""

@@ -1,5 +1,9 @@
--- Limits of what waits, shared by the scripts that put more on a queue. Given as three numbers, 0 for none:
--- jobs that wait on a queue (scheduled ones too), jobs of an owner that wait, jobs of an owner in a minute.
+-- Limits of what waits, shared by the scripts that put more on a queue. Given as three numbers in a text, 0 for
+-- none: jobs that wait on a queue (scheduled ones too), jobs of an owner that wait, jobs of an owner in a minute.
+local function limits_of(text)
+  local queued, waiting, per_minute = string.match(text, '^(%d+) (%d+) (%d+)$')
+  return {queued = tonumber(queued), waiting = tonumber(waiting), per_minute = tonumber(per_minute)}
+end
 
 -- A token bucket that holds as many jobs as may come in a minute and fills up evenly. What is taken out of it
 -- is kept, in millionths of a job's share of a minute: whole numbers below 2^53, so that no rounding lets one
@@ -34,31 +38,33 @@ end
 
 -- Let more jobs of an owner in, or not; `counts` tells how many for each queue. Returns what refuses them, or
 -- nil: then they count. 'full', the queue; 'waiting', how many wait; 'rate', microseconds until they would fit.
-local function admit(owner, counts, most_queued, most_waiting, per_minute)
+local function admit(owner, counts, limits)
   local total = 0
   for queue, count in pairs(counts) do
     local list = key('queue', queue)
     local depth = redis.call('LLEN', list) + redis.call('LLEN', list .. ':intermediate')
       + redis.call('ZCARD', key('scheduled', queue))
-    if most_queued > 0 and depth + count > most_queued then return {'full', queue} end
+    if limits.queued > 0 and depth + count > limits.queued then return {'full', queue} end
     total = total + count
   end
   if owner == '' or total == 0 then return nil end
   local waiting = waiting_now(owner)
-  if most_waiting > 0 and waiting + total > most_waiting then return {'waiting', waiting} end
-  if per_minute == 0 then return nil end
-  local taken = taken_out(owner, per_minute)
-  local left, wait = room_in(taken, per_minute, total)
+  if limits.waiting > 0 and waiting + total > limits.waiting then return {'waiting', waiting} end
+  if limits.per_minute == 0 then return nil end
+  local taken = taken_out(owner, limits.per_minute)
+  local left, wait = room_in(taken, limits.per_minute, total)
   if total > left then return {'rate', wait} end
-  take_out(owner, per_minute, taken + total * MINUTE)
+  take_out(owner, limits.per_minute, taken + total * MINUTE)
   return nil
 end
 
 -- What an owner has left, for who asks: jobs that may come at once, microseconds until there is one more, jobs
 -- that wait.
-local function allowance(owner, per_minute)
+local function allowance(owner, limits)
   if owner == '' then return {} end
   local left, wait = 0, 0
-  if per_minute > 0 then left, wait = room_in(taken_out(owner, per_minute), per_minute) end
+  if limits.per_minute > 0 then
+    left, wait = room_in(taken_out(owner, limits.per_minute), limits.per_minute)
+  end
   return {left, wait, waiting_now(owner)}
 end

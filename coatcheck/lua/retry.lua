@@ -1,18 +1,17 @@
--- Run again what failed, was stopped or canceled. KEYS: job. ARGV: prefix, id, a token of this call, the three
+-- Run again what failed, was stopped or canceled. KEYS: job. ARGV: prefix, id, a token of this call, the
 -- limits: it counts like a submission by the job's owner.
 -- Returns {'queued'}, {'refused', status}, {'unknown'}, or what `admit` says and the allowance; for a call that
 -- comes again since its answer was lost, {'known'}: it was done.
 local id, token = ARGV[2], ARGV[3]
-local most_queued, most_waiting, per_minute = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'retries', 'owner')
 local status, queue = job[1], job[2]
 if not status or not queue then return {'unknown'} end
 if redis.call('HGET', KEYS[1], 'retry_token') == token then return {'known'} end
 if status ~= 'failed' and status ~= 'stopped' and status ~= 'canceled' then return {'refused', status} end
 
-local owner = job[4] or ''
-local refusal = admit(owner, {[queue] = 1}, most_queued, most_waiting, per_minute)
-if refusal then return {refusal[1], refusal[2], allowance(owner, per_minute)} end
+local owner, limits = job[4] or '', limits_of(ARGV[4])
+local refusal = admit(owner, {[queue] = 1}, limits)
+if refusal then return {refusal[1], refusal[2], allowance(owner, limits)} end
 
 redis.call('ZREM', key('failed', queue), id)
 redis.call('ZREM', key('canceled', queue), id)

@@ -1,10 +1,9 @@
--- Submit jobs, all or none. KEYS: index, idempotency record.
+-- Submit jobs, all or none. KEYS: index, and with an idempotency key its record.
 -- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, the jobs' owner ('' = nobody's),
--- the three limits, then for each job: id, queue, due second ('' = now), number of hash fields, fields and values.
+-- the limits, then for each job two: a JSON array of texts (id, queue, due second or '' = now, fields of the hash
+-- and their values), its data.
 -- Returns {'new', time, allowance}, {'known', ids}, {'mismatch'}, or what `admit` says and the allowance.
-local fingerprint, owner = ARGV[2], ARGV[4]
-local most_queued, most_waiting, per_minute = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local FIRST = 8
+local fingerprint, owner, limits = ARGV[2], ARGV[4], limits_of(ARGV[5])
 if fingerprint ~= '' then
   local known = redis.call('HMGET', KEYS[2], 'fingerprint', 'jobs')
   for id in string.gmatch(known[2] or '', '[^,]+') do
@@ -16,32 +15,31 @@ if fingerprint ~= '' then
 end
 
 local ids, new, counts = {}, {}, {}
-local i = FIRST
-while i <= #ARGV do
-  local id, queue = ARGV[i], ARGV[i + 1]
-  local last = i + 3 + 2 * tonumber(ARGV[i + 3])
+for i = 6, #ARGV, 2 do
+  local job = cjson.decode(ARGV[i])
+  local id, queue = job[1], job[2]
   -- The id is there already when the client repeats a call whose answer was lost.
   if redis.call('EXISTS', key('job', id)) == 0 then
-    new[#new + 1] = {i, last}
+    new[i] = job
     counts[queue] = (counts[queue] or 0) + 1
   end
   ids[#ids + 1] = id
-  i = last + 1
 end
 
-local refusal = admit(owner, counts, most_queued, most_waiting, per_minute)
-if refusal then return {refusal[1], refusal[2], allowance(owner, per_minute)} end
+local refusal = admit(owner, counts, limits)
+if refusal then return {refusal[1], refusal[2], allowance(owner, limits)} end
 
-for _, at in ipairs(new) do
-  local first, last = at[1], at[2]
-  local id, queue, due = ARGV[first], ARGV[first + 1], ARGV[first + 2]
-  redis.call('HSET', key('job', id), unpack(ARGV, first + 4, last))
-  if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
-  redis.call('ZADD', KEYS[1], 0, id)
+for i = 6, #ARGV, 2 do
+  if new[i] then
+    local id, queue, due = unpack(new[i], 1, 3)
+    redis.call('HSET', key('job', id), 'data', ARGV[i + 1], unpack(new[i], 4))
+    if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
+    redis.call('ZADD', KEYS[1], 0, id)
+  end
 end
 
 if fingerprint ~= '' then
   redis.call('HSET', KEYS[2], 'fingerprint', fingerprint, 'jobs', table.concat(ids, ','))
   redis.call('EXPIRE', KEYS[2], ARGV[3])
 end
-return {'new', iso(), allowance(owner, per_minute)}
+return {'new', iso(), allowance(owner, limits)}

@@ -14,6 +14,7 @@ from coatcheck.job import Job, format_time
 def job_document(job: Job, request: Request) -> dict[str, Any]:
     """All of a job."""
     progress, error = job.progress, job.error
+    address = request.link("jobs", job.id)
     return {
         "id": job.id,
         "task": job.task,
@@ -33,9 +34,9 @@ def job_document(job: Job, request: Request) -> dict[str, Any]:
         "worker": job.worker,
         "stop_requested": job.stop_requested,
         "links": {
-            "self": request.link("jobs", job.id),
-            "log": request.link("jobs", job.id, "log"),
-            "retry": request.link("jobs", job.id, "retry"),
+            "self": address,
+            "log": f"{address}/log",
+            "retry": f"{address}/retry",
             "task": request.link("tasks", job.task),
         },
     }

@@ -38,10 +38,11 @@ def submit(
     Raises IdempotencyMismatchError, UnavailableError, and what a limit refuses.
     """
     submissions = [_submission(entry, context, caller.name or None) for entry in entries]
+    asked = "" if idempotency_key is None else fingerprint(entries)
     headers: dict[str, str] = {}
     with observe.sending(context, submissions) as traced:
         jobs = context.adapter.submit(
-            traced, idempotency_key=idempotency_key, fingerprint=fingerprint(entries), headers=headers
+            traced, idempotency_key=idempotency_key, fingerprint=asked, headers=headers
         )
     observe.note(jobs)
     return jobs, headers
