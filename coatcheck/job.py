@@ -101,7 +101,10 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as read from Redis in one round trip. Times are in UTC; ``owner`` None: nobody was asked."""
+    """A job as read from Redis in one round trip. Times are in UTC.
+
+    ``owner`` is who submitted it, None where callers were not asked.
+    """
 
     id: str
     task: str

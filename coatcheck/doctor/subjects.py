@@ -67,7 +67,7 @@ def queue_of(key: bytes, keys: Keys) -> str | None:
 
 
 def owner_of(key: bytes, keys: Keys) -> str | None:
-    """The owner whose waiting jobs are counted in that set, None for any other key."""
+    """The digest of the owner whose waiting jobs are counted in that set, None for any other key."""
     match = _OF_AN_OWNER.fullmatch(_rest(key, keys))
     return match[1] if match else None
 
@@ -117,8 +117,8 @@ def places(keys: Keys, queues: list[str]) -> list[Place]:
 
 
 def waiting_of(owner: str, keys: Keys) -> Place:
-    """Where the waiting jobs of an owner are counted."""
-    return Place("waiting", owner, keys.waiting(owner), "set")
+    """Where the waiting jobs of an owner are counted. Takes the owner's digest."""
+    return Place("waiting", owner, f"{keys.prefix}:waiting:{owner}", "set")
 
 
 def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
@@ -128,7 +128,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
     if what in ("queue", "intermediate"):
         return keys.queue(name) if what == "queue" else keys.intermediate(name), job
     if what == "waiting":
-        return keys.waiting(name), job
+        return f"{keys.prefix}:waiting:{name}", job
     if what in REGISTRIES:
         return keys.registry(what, name), job
     if what in ("index", "leases"):
@@ -142,7 +142,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         "named": keys.queue(name),
         "unknown": f"{keys.prefix}{name}",
         "idempotency": keys.idempotency(name),
-        "rate": keys.rate(name),
+        "rate": f"{keys.prefix}:rate:{name}",
         "place": f"{keys.prefix}:{name}",
     }[what]
     return key, None

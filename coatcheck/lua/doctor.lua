@@ -169,8 +169,9 @@ function checks.job(id)
   end
   local ttl = redis.call('PTTL', key('job', id))
   if ended[job.status] then return settle_ended(id, job, ttl) end
-  if waits[job.status] and job.owner and ask('SISMEMBER', key('waiting', job.owner), id) == 0 then
-    found('waiting-uncounted', job.owner, function() redis.call('SADD', key('waiting', job.owner), id) end)
+  local waiting = job.owner and owners_key('waiting', job.owner)
+  if waits[job.status] and waiting and ask('SISMEMBER', waiting, id) == 0 then
+    found('waiting-uncounted', job.owner, function() redis.call('SADD', waiting, id) end)
   end
   if ttl >= 0 then
     found('unended-with-ttl', job.status, function() redis.call('PERSIST', key('job', id)) end)
@@ -287,7 +288,7 @@ end
 function checks.waiting(owner, id)
   if ask('SISMEMBER', key('waiting', owner), id) ~= 1 then return end
   local job = read(id)
-  if waits[job.status or ''] and job.owner == owner then return end
+  if waits[job.status or ''] and job.owner and redis.sha1hex(job.owner) == owner then return end
   found('counted-not-waiting', '', function() redis.call('SREM', key('waiting', owner), id) end)
 end
 

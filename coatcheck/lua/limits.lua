@@ -12,7 +12,7 @@ local MINUTE = 60000000
 local microseconds = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 
 local function taken_out(owner, per_minute)
-  local kept = redis.pcall('GET', key('rate', owner))
+  local kept = redis.pcall('GET', owners_key('rate', owner))
   local taken, at = string.match(type(kept) == 'string' and kept or '', '^(%d+):(%d+)$')
   if not taken then return 0 end
   return math.max(0, tonumber(taken) - math.max(0, microseconds - tonumber(at)) * per_minute)
@@ -20,7 +20,7 @@ end
 
 local function take_out(owner, per_minute, taken)
   local text = string.format('%.0f:%.0f', taken, microseconds)
-  redis.call('SET', key('rate', owner), text, 'PX', math.ceil(taken / per_minute / 1000) + 1)
+  redis.call('SET', owners_key('rate', owner), text, 'PX', math.ceil(taken / per_minute / 1000) + 1)
 end
 
 -- How many more fit now, and the microseconds until there is room for `count`, or for one more than now.
@@ -32,7 +32,7 @@ end
 
 -- How many an owner has waiting. What is no set there counts nothing: see count_in.
 local function waiting_now(owner)
-  local count = redis.pcall('SCARD', key('waiting', owner))
+  local count = redis.pcall('SCARD', owners_key('waiting', owner))
   return type(count) == 'number' and count or 0
 end
 

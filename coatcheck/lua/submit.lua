@@ -2,14 +2,20 @@
 -- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, the jobs' owner ('' = nobody's),
 -- the limits, then for each job two: a JSON array of texts (id, queue, due second or '' = now, fields of the hash
 -- and their values), its data.
--- Returns {'new', time, allowance}, {'known', ids}, {'mismatch'}, or what `admit` says and the allowance.
+-- Returns {'new', time, allowance}, {'known', id, what is shown of it, id, ...}, {'mismatch'}, or what `admit` says
+-- and the allowance.
 local fingerprint, owner, limits = ARGV[2], ARGV[4], limits_of(ARGV[5])
 if fingerprint ~= '' then
   local known = redis.call('HMGET', KEYS[2], 'fingerprint', 'jobs')
   for id in string.gmatch(known[2] or '', '[^,]+') do
     if redis.call('EXISTS', key('job', id)) == 1 then
       if known[1] ~= fingerprint then return {'mismatch'} end
-      return {'known', known[2]}
+      local answer = {'known'}
+      for each in string.gmatch(known[2], '[^,]+') do
+        answer[#answer + 1] = each
+        answer[#answer + 1] = shown(each)
+      end
+      return answer
     end
   end
 end
@@ -26,8 +32,8 @@ for i = 6, #ARGV, 2 do
   ids[#ids + 1] = id
 end
 
-local refusal = admit(owner, counts, limits)
-if refusal then return {refusal[1], refusal[2], allowance(owner, limits)} end
+local limit = admit(owner, counts, limits)
+if limit then return {limit[1], limit[2], allowance(owner, limits)} end
 
 for i = 6, #ARGV, 2 do
   if new[i] then

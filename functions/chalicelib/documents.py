@@ -33,6 +33,7 @@ def job_document(job: Job, request: Request) -> dict[str, Any]:
         "ended_at": time(job.ended_at),
         "worker": job.worker,
         "stop_requested": job.stop_requested,
+        "owner": job.owner,
         "links": {
             "self": address,
             "log": f"{address}/log",

@@ -158,6 +158,7 @@ PATHS: dict[str, Any] = {
                 parameter("status", JOB_STATUS),
                 parameter("queue", TEXT),
                 parameter("task", TEXT),
+                parameter("owner", TEXT, description="Whose jobs; an admin sees everybody's."),
                 parameter("cursor", TEXT, description="The next of the page before."),
                 parameter("limit", LIMIT),
             ],

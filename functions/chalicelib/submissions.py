@@ -10,7 +10,6 @@ from typing import Any
 
 from chalicelib import observe
 from chalicelib import options as submission_options
-from chalicelib.callers import Caller
 from chalicelib.context import Context
 from chalicelib.options import Options
 from coatcheck.catalog import TaskSpec
@@ -31,13 +30,13 @@ class Entry:
 
 
 def submit(
-    context: Context, entries: Sequence[Entry], caller: Caller, idempotency_key: str | None
+    context: Context, entries: Sequence[Entry], idempotency_key: str | None, owner: str | None
 ) -> tuple[list[Job], dict[str, str]]:
-    """Submit all entries or none, for that caller. Returns the jobs, and headers about the caller's limits.
+    """Submit all entries or none, as jobs of that owner. Returns them, and headers about the owner's limits.
 
     Raises IdempotencyMismatchError, UnavailableError, and what a limit refuses.
     """
-    submissions = [_submission(entry, context, caller.name or None) for entry in entries]
+    submissions = [_submission(entry, context, owner) for entry in entries]
     asked = "" if idempotency_key is None else fingerprint(entries)
     headers: dict[str, str] = {}
     with observe.sending(context, submissions) as traced:

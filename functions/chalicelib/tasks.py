@@ -44,7 +44,7 @@ def submit_task(request: Request) -> Answer:
     options = from_query(request, context)
     key = idempotency_key(request)
     validate(task, arguments)
-    [job], limits = submit(context, [Entry(task, arguments, options)], request.caller, key)
+    [job], limits = submit(context, [Entry(task, arguments, options)], key, request.caller.owner)
     return accepted(job, request, limits)
 
 

@@ -17,6 +17,7 @@
  * @property {string|null} started_at
  * @property {string|null} ended_at
  * @property {boolean} stop_requested
+ * @property {?string} owner
  */
 
 const ENDED = new Set(["finished", "failed", "stopped", "canceled"]);
