@@ -41,9 +41,12 @@ SUMMARY_FIELDS = (
     "progress",
     "error",
     "stop_requested",
+    "owner",
 )
 """The fields of a job's hash that a list shows: all that stay small."""
 
+COMPRESS_FROM = 512
+"""Bytes of a job's data from which on it is compressed. Below it costs more than it saves; RQ reads both."""
 MAX_DATA = 64 * 1024 * 1024
 """Most bytes that a job's data may decompress to."""
 
@@ -52,14 +55,17 @@ class MalformedJobError(ValueError):
     """A hash in Redis is no job of ours."""
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def dumps(value: Any) -> str:
     """JSON as short as it gets. Raises ValueError for NaN and infinities, TypeError for other types."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _loads(text: bytes) -> Any:
     """Read JSON. Raises ValueError for NaN and infinities too, which no answer could hold."""
-    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    return _DECODER.decode(text.decode())
 
 
 def _finite(text: str) -> float:
@@ -69,7 +75,16 @@ def _finite(text: str) -> float:
     return number
 
 
+_DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
+
+
+def _deflate(data: bytes) -> bytes:
+    return data if len(data) < COMPRESS_FROM else zlib.compress(data, 1)
+
+
 def _inflate(data: bytes) -> bytes:
+    if data[:1] == b"[":
+        return data
     inflater = zlib.decompressobj()
     text = inflater.decompress(data, MAX_DATA)
     if not inflater.eof:
@@ -79,14 +94,13 @@ def _inflate(data: bytes) -> bytes:
 
 def encode_submission(
     submission: Submission, created_at: datetime, failure_ttl: int
-) -> dict[str, str | bytes]:
-    """The hash of a new job, in RQ's fields; status and times of its queue are the script's."""
+) -> tuple[dict[str, str], bytes]:
+    """A new job's fields as RQ names them, and its ``data``; status and times are the script's."""
     call: list[Any] = [ENTRY_POINT, None, [submission.task, submission.arguments], {}]
-    fields: dict[str, str | bytes] = {
+    fields = {
         "created_at": format_time(created_at),
         "origin": submission.queue,
         "description": submission.task,
-        "data": zlib.compress(dumps(call).encode(), 1),
         "timeout": str(submission.timeout),
         "result_ttl": str(submission.result_ttl),
         "failure_ttl": str(failure_ttl),
@@ -96,11 +110,13 @@ def encode_submission(
     elif submission.retries:
         fields["retries"] = fields["retries_left"] = str(submission.retries)
         fields["retry_intervals"] = dumps(list(submission.retry_delays) or [0])
+    if submission.owner is not None:
+        fields["owner"] = submission.owner
     if submission.trace is not None:
         fields["traceparent"] = submission.trace.traceparent
         if submission.trace.tracestate:
             fields["tracestate"] = submission.trace.tracestate
-    return fields
+    return fields, _deflate(dumps(call).encode())
 
 
 def decode_trace(fields: Mapping[bytes, bytes]) -> TraceContext | None:
@@ -195,6 +211,7 @@ def _job(
             ended_at=_time(fields, "ended_at"),
             worker=_text(fields, "worker_name") or None,
             stop_requested=status is JobStatus.STARTED and fields.get(b"stop_requested") == b"1",
+            owner=_text(fields, "owner") or None,
         )
     except (
         ValueError,

@@ -14,6 +14,7 @@ from coatcheck.job import Job, format_time
 def job_document(job: Job, request: Request) -> dict[str, Any]:
     """All of a job."""
     progress, error = job.progress, job.error
+    address = request.link("jobs", job.id)
     return {
         "id": job.id,
         "task": job.task,
@@ -32,10 +33,11 @@ def job_document(job: Job, request: Request) -> dict[str, Any]:
         "ended_at": time(job.ended_at),
         "worker": job.worker,
         "stop_requested": job.stop_requested,
+        "owner": job.owner,
         "links": {
-            "self": request.link("jobs", job.id),
-            "log": request.link("jobs", job.id, "log"),
-            "retry": request.link("jobs", job.id, "retry"),
+            "self": address,
+            "log": f"{address}/log",
+            "retry": f"{address}/retry",
             "task": request.link("tasks", job.task),
         },
     }

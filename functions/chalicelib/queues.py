@@ -13,10 +13,10 @@ from coatcheck.adapter import QueueInfo, WorkerInfo
 from coatcheck.scopes import Scope
 
 
-def list_queues(_request: Request) -> Answer:
-    """Every queue of the settings and of the catalogue."""
+def list_queues(request: Request) -> Answer:
+    """Every queue of the settings and of the catalogue. Whose job a worker runs only its owner is told."""
     context = current()
-    queues = context.adapter.queues(context.queues)
+    queues = context.adapter.queues(context.queues, request.caller.access)
     return json_answer({"queues": [_queue(queue) for queue in queues]}, headers=PRIVATE)
 
 

@@ -108,6 +108,7 @@ SUMMARY: dict[str, Schema] = {
     "ended_at": TIME_OR_NULL,
     "worker": TEXT_OR_NULL,
     "stop_requested": FLAG,
+    "owner": {**TEXT_OR_NULL, "description": "Who submitted it; null where callers are not asked."},
     "links": record({"self": TEXT, "log": TEXT, "retry": TEXT, "task": TEXT}),
 }
 

@@ -29,18 +29,22 @@ class Entry:
     options: Options
 
 
-def submit(context: Context, entries: Sequence[Entry], idempotency_key: str | None) -> list[Job]:
-    """Submit all entries or none.
+def submit(
+    context: Context, entries: Sequence[Entry], idempotency_key: str | None, owner: str | None
+) -> tuple[list[Job], dict[str, str]]:
+    """Submit all entries or none, as jobs of that owner. Returns them, and headers about the owner's limits.
 
-    Raises IdempotencyMismatchError, UnavailableError.
+    Raises IdempotencyMismatchError, UnavailableError, and what a limit refuses.
     """
-    submissions = [_submission(entry, context) for entry in entries]
+    submissions = [_submission(entry, context, owner) for entry in entries]
+    asked = "" if idempotency_key is None else fingerprint(entries)
+    headers: dict[str, str] = {}
     with observe.sending(context, submissions) as traced:
         jobs = context.adapter.submit(
-            traced, idempotency_key=idempotency_key, fingerprint=fingerprint(entries)
+            traced, idempotency_key=idempotency_key, fingerprint=asked, headers=headers
         )
     observe.note(jobs)
-    return jobs
+    return jobs, headers
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
@@ -115,7 +119,7 @@ def _read_task(
         return None
 
 
-def _submission(entry: Entry, context: Context) -> Submission:
+def _submission(entry: Entry, context: Context, owner: str | None) -> Submission:
     """An option goes before the task's own, which goes before the settings'."""
     task, options, settings = entry.task, entry.options, context.settings
     return Submission(
@@ -127,4 +131,5 @@ def _submission(entry: Entry, context: Context) -> Submission:
         retries=task.retries,
         retry_delays=task.retry_delays,
         at=options.at,
+        owner=owner,
     )

@@ -19,6 +19,7 @@
  * @property {string|null} ended_at
  * @property {string|null} worker
  * @property {boolean} stop_requested
+ * @property {?string} owner
  */
 
 /** All that a job can be, in the order of its life. */
