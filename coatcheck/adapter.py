@@ -24,6 +24,7 @@ from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
 from coatcheck.keys import Keys
+from coatcheck.limits import Limits
 from coatcheck.listing import JobPage, list_jobs
 from coatcheck.logs import LogPage
 from coatcheck.overview import QueueInfo, WorkerInfo, read_queues
@@ -46,6 +47,7 @@ class QueueAdapter:
         self._settings = settings
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
+        self._limits = Limits.of(settings)
 
     def submit(
         self,
@@ -53,21 +55,28 @@ class QueueAdapter:
         *,
         idempotency_key: str | None = None,
         fingerprint: str = "",
+        headers: dict[str, str] | None = None,
     ) -> list[Job]:
         """Submit jobs, all or none, in one transaction.
 
-        Takes checked submissions; with an idempotency key also the ``fingerprint`` of the request. The
-        same key and fingerprint again return the jobs of the first time, as long as any of them is kept;
-        those that are not kept any more are left out.
+        Takes checked submissions of one owner; with an idempotency key also the ``fingerprint`` of the
+        request. The same key and fingerprint again return the jobs of the first time, as long as any of
+        them is kept; those that are not kept any more are left out. ``headers`` are filled with what the
+        owner's limits are, and what is left of them.
 
-        Raises IdempotencyMismatchError: the key was used for another request.
+        Raises IdempotencyMismatchError: the key was used for another request; PayloadTooLargeError,
+        QueueFullError, RateLimitedError, TooManyWaitingError: a limit, and nothing was submitted.
         """
         if not submissions:
             return []
+        owner = submissions[0].owner or ""
+        self._limits.check_size(len(submissions), owner)
         created_at = utcnow()
         args: list[str | bytes | int] = [
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
+            owner,
+            str(self._limits),
         ]
         for submission in submissions:
             args += _packed(submission, created_at, self._settings.failure_ttl)
@@ -82,6 +91,10 @@ class QueueAdapter:
             )
         if answer[0] == b"known":
             return _kept(answer[1::2], answer[2::2])
+        if limit := self._limits.refusal(answer):
+            raise limit
+        if headers is not None:
+            headers |= self._limits.headers(answer[2])
         enqueued_at = parse_time(answer[1].decode())
         return [_submitted(submission, created_at, enqueued_at) for submission in submissions]
 
@@ -105,18 +118,17 @@ class QueueAdapter:
 
         In one round trip, with a callback in two.
 
-        Raises UnknownJobError, ForbiddenError as ``get``; ConflictError: the job is in another state.
+        It counts like a submission by the job's owner. Raises UnknownJobError, ForbiddenError as ``get``;
+        ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
+        limit.
         """
-        keys = [self._keys.job(_checked(job_id))]
-        args: list[str] = [job_id, *access.script_args(), _token()]
-        with reaching_redis():
-            answer = self._scripts.run("retry", keys, *args)
-            if answer[0] == b"callback":
-                url, queue, owner = map(as_text, answer[1:])
-                args.append(self._next_delivery(job_id, url, queue, owner or None))
-                answer = self._scripts.run("retry", keys, *args)
-        _raise_refusal(job_id, access, answer)
-        return _decoded(job_id, answer[1])
+        args = [_token(), str(self._limits)]
+        answer = self._ask("retry", job_id, access, *args)
+        if answer[0] == b"callback":
+            url, queue, owner = map(as_text, answer[1:])
+            delivery = self._next_delivery(job_id, url, queue, owner or None)
+            answer = self._ask("retry", job_id, access, *args, delivery)
+        return self._answered(job_id, access, answer)
 
     def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
         """A job's callback, and each attempt to tell the job's end to it.
@@ -164,10 +176,17 @@ class QueueAdapter:
 
     def _run(self, script: str, job_id: str, access: Access, *args: str) -> Job:
         """Run a script about one job that answers with the job."""
+        return self._answered(job_id, access, self._ask(script, job_id, access, *args))
+
+    def _ask(self, script: str, job_id: str, access: Access, *args: str) -> Any:
         keys = [self._keys.job(_checked(job_id))]
         with reaching_redis():
-            answer = self._scripts.run(script, keys, job_id, *access.script_args(), *args)
+            return self._scripts.run(script, keys, job_id, *access.script_args(), *args)
+
+    def _answered(self, job_id: str, access: Access, answer: Sequence[Any]) -> Job:
         _raise_refusal(job_id, access, answer)
+        if limit := self._limits.refusal(answer):
+            raise limit
         return _decoded(job_id, answer[1])
 
     def queues(self, names: Sequence[str], access: Access = EVERYTHING) -> list[QueueInfo]:
