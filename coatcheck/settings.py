@@ -36,6 +36,8 @@ class Settings:
     gateway_path: str
     auth: str
     tokens: str
+    signing_keys: str
+    unsigned_jobs: str
     redis_cluster: bool
     redis_wait_replicas: int
     aws_region: str
@@ -182,6 +184,20 @@ SETTINGS: tuple[Setting, ...] = (
         str,
         "",
         "Where the tokens are: a file, or a secret's ARN; empty: API Gateway has looked at them already.",
+    ),
+    Setting(
+        "signing_keys",
+        "COATCHECK_SIGNING_KEYS",
+        str,
+        "",
+        "Where the keys are that sign jobs: a file, or a secret's ARN; empty: jobs are not signed.",
+    ),
+    Setting(
+        "unsigned_jobs",
+        "COATCHECK_UNSIGNED_JOBS",
+        _choice("refuse", "run"),
+        "refuse",
+        "With signing keys: refuse jobs that are not signed, or run them while signing is being switched on.",
     ),
     Setting("redis_cluster", "REDIS_CLUSTER", _switch, False, "1 when Redis runs in cluster mode."),
     Setting(
