@@ -104,11 +104,16 @@ def _inflate(data: bytes) -> bytes:
 
 
 def encode_submission(
-    submission: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None = None
+    submission: Submission,
+    created_at: datetime,
+    failure_ttl: int,
+    signatures: Signatures | None = None,
+    *,
+    compress: bool = True,
 ) -> tuple[dict[str, str], bytes]:
     """A new job's fields as RQ names them, and its ``data``; status and times are the script's.
 
-    Takes what signs jobs, None where they are not signed.
+    Takes what signs jobs, None where they are not signed; ``compress``: where it saves something.
     """
     call: list[Any] = [ENTRY_POINT, None, [submission.task, submission.arguments], {}]
     fields = {
@@ -130,10 +135,27 @@ def encode_submission(
         fields["traceparent"] = submission.trace.traceparent
         if submission.trace.tracestate:
             fields["tracestate"] = submission.trace.tracestate
-    data = _deflate(dumps(call).encode())
+    if submission.delivery is not None:
+        fields |= encode_delivery(submission.delivery, created_at, failure_ttl, signatures)
+    data = dumps(call).encode()
+    if compress:
+        data = _deflate(data)
     if signatures is not None:
         fields["signature"] = signatures.sign(submission.id, fields, data)
     return fields, data
+
+
+def encode_delivery(
+    delivery: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None = None
+) -> dict[str, str]:
+    """What a job's hash carries of the delivery to its callback: the URL, the delivery's id and its hash."""
+    fields, data = encode_submission(delivery, created_at, failure_ttl, signatures, compress=False)
+    carried = fields | {"data": data.decode()}
+    return {
+        "callback": delivery.arguments["url"],
+        "delivery": delivery.id,
+        **{f"delivery.{name}": value for name, value in carried.items()},
+    }
 
 
 def decode_trace(fields: Mapping[bytes, bytes]) -> TraceContext | None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coatcheck.adapter import QueueAdapter
+from coatcheck.callbacks import delivery_of
 from coatcheck.codec import encode_submission
 from coatcheck.errors import SecretError
 from coatcheck.job import Submission, new_job_id, utcnow
+from coatcheck.keys import Keys as RedisKeys
 from coatcheck.secret_text import read_secret
+from coatcheck.settings import Settings
 from coatcheck.signing import PAUSE, REFRESH, RETRY, SIGNED, BadSignatureError, Signatures, message_of
+from tests.coatcheck.conftest import WorkerByHand
 
 OLD, NEW = "old-" * 10, "new-" * 10
 
@@ -177,6 +184,29 @@ JOBS = st.tuples(st.text(max_size=5), st.dictionaries(NAMES, st.binary(max_size=
 @given(one=JOBS, other=JOBS)
 def test_two_different_jobs_never_have_the_same_text_to_sign(one: Any, other: Any) -> None:
     assert (message_of(*one) == message_of(*other)) == (one == other)
+
+
+def test_the_delivery_to_a_callback_is_a_signed_job_too(
+    client: redis.Redis, settings: Settings, keys: RedisKeys, worker: WorkerByHand, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys"
+    path.touch(mode=0o600)
+    path.write_text(OLD)
+    signing = replace(settings, signing_keys=str(path))
+    job_id = new_job_id()
+    delivery = delivery_of(job_id, "https://example.com/", "default", "ann")
+    submission = Submission("t", {}, "default", 60, 600, owner="ann", delivery=delivery, id=job_id)
+    QueueAdapter(client, signing).submit([submission])
+    signatures = Signatures.of(signing)
+    assert signatures is not None
+    signatures.check(job_id, client.hgetall(keys.job(job_id)))
+    worker.run("failed")
+    QueueAdapter(client, signing).retry(job_id)
+    first = worker.run()
+    assert worker.run("failed") == job_id
+    second = worker.run()
+    for told in (first, second):
+        signatures.check(told, client.hgetall(keys.job(told)))
 
 
 def test_a_secret_is_read_from_a_file_that_only_its_owner_may_read(tmp_path: Path) -> None:
