@@ -53,12 +53,19 @@ local function newest()
   return best.ids[best.left + 1]
 end
 
--- The fields of a job that belongs on the page, or nil.
-local function fitting(id)
-  local job = redis.pcall('HMGET', key('job', id), unpack(ARGV, 10))
+-- What a job's hash has in these fields, or nil when it is not to be listed; the first three are known here.
+local function fields(id, first, last)
+  local job = redis.pcall('HMGET', key('job', id), unpack(ARGV, first, last))
   if job.err or not job[1] or status ~= '' and job[1] ~= status or queue ~= '' and job[2] ~= queue
     or task ~= '' and job[3] ~= task or tasks ~= '' and not any_fits(job[3] or '', tasks) then return nil end
   return job
+end
+
+-- Where few may fit, most are looked at for their three fields only.
+local searching = task ~= '' or tasks ~= '' or owner ~= '' and queue ~= ''
+local function fitting(id)
+  if searching and not fields(id, 10, 12) then return nil end
+  return fields(id, 10, #ARGV)
 end
 
 if owner ~= '' then

@@ -256,11 +256,11 @@ def test_what_a_page_costs_redis_does_not_depend_on_how_many_jobs_there_are(
         assert second.jobs[0].id < page.jobs[-1].id
         return sum(int(each["calls"]) for each in client.info("commandstats").values())
 
-    more(48)
+    more(44)
     few = commands()
-    more(1200)
-    # A cursor is sought by halves: eight times as many jobs are a few looks more in each of the ranges.
-    assert commands() < few + 5 * 4 * 8
+    more(400)
+    # A cursor is sought by halves: ten times as many jobs are four looks more in each of the ranges.
+    assert commands() < few + 4 * 8
 
 
 def test_a_list_of_an_owner_is_of_their_jobs_in_each_status(
