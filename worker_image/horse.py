@@ -25,6 +25,7 @@ from coatcheck.settings import load
 from coatcheck.task import set_reporter
 from coatcheck.trace_context import open_tracing
 from worker_image import runner
+from worker_image.builtin import builtin_tasks
 from worker_image.discovery import catalog_of, discover
 from worker_image.lifeline import SERVICE
 from worker_image.reporter import Channel, Reporter
@@ -41,27 +42,28 @@ def main() -> None:
     channel, settings = Channel(end), load()
     try:
         tracing = open_tracing(settings, SERVICE)
-        tasks = discover(settings.tasks)
+        found = discover(settings.tasks)
     except (CatalogError, SettingsError) as error:
         channel.send(broken=str(error))
         return
     if tracing is not None:
         # What a task's process logs is the job's log, and a collector that is away is none of its business.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-    work = Work(settings, tasks, tracing, end, channel)
+    work = Work(settings, {**found, **builtin_tasks()}, tracing, end, channel)
     if sys.argv[3:] == ["concurrent"]:
         from worker_image.event_loop import serve
     else:
         serve = _one_by_one
-    serve(work, lambda: _ready(work))
+    version = catalog_of(found).version
+    serve(work, lambda: _ready(work, version))
     if tracing is not None:
         tracing.close()
     os._exit(0)
 
 
-def _ready(work: Work) -> None:
+def _ready(work: Work, version: str) -> None:
     work.channel.send(
-        ready=catalog_of(work.tasks).version,
+        ready=version,
         tasks=list(work.tasks),
         asynchronous=[name for name, task in work.tasks.items() if task.asynchronous],
         traces=work.tracing is not None,

@@ -19,6 +19,7 @@ from redis import RedisError
 from coatcheck.codec import MalformedJobError
 from coatcheck.job import JobError
 from coatcheck.settings import Settings
+from coatcheck.signing import Signatures
 from worker_image.delivery import Delivery, UnrecordedEnd, new_execution
 from worker_image.ending import NOTHING, Following
 from worker_image.horse_process import HorseProcess
@@ -74,6 +75,7 @@ class Runs:
         self._delivery = delivery
         self._horses = horses
         self._telemetry = telemetry
+        self._signatures = Signatures.of(settings)
         self._orders = orders
         self._beat = beat
         self._patience = Patience(settings.worker_lease, telemetry)
@@ -169,11 +171,11 @@ class Runs:
         """Find out what to do with a job that has begun."""
         try:
             try:
-                run.read()
+                run.read(self._signatures)
             finally:
                 self._telemetry.began(run)
         except MalformedJobError as error:
-            self._end(run, Outcome.failed("MalformedJob", f"{error}; nothing was run"))
+            self._end(run, Outcome.refused(error))
             return
         if run.task not in self._horses.tasks:
             self._end(run, Outcome.unknown(run.task))

@@ -8,9 +8,9 @@
 -- Outcomes: 'finished', 'failed' (retried while retries are left), 'stopped', 'interrupted' (the worker
 -- stops: back to the head of the queue, no attempt used up), 'returned' (the same for a job that was begun
 -- ahead and whose task has not begun: no sign against it), 'suspect' (its process died with other runs in it,
--- and any of them may be the cause: as 'interrupted', and it counts as a lost worker, so that it is run alone),
--- 'unknown' (this worker has no such task: it waits on the schedule, no attempt used up, until the given second
--- after its first refusal; then 'failed').
+-- and any of them may be the cause: as 'interrupted', and it counts as a lost worker), 'refused' (nobody shall
+-- run it: 'failed', without a retry), 'unknown' (this worker has no such task: it waits on the schedule, no
+-- attempt used up, until the given second after its first refusal; then 'failed').
 -- Returns the job's new status, or 'lost' when the lease is gone: then nothing is written. After it, for each
 -- job that was begun, its id, its execution, and what is to be run as fields and values. The same end may be
 -- told again when the answer was lost: it is answered again and written once.
@@ -69,6 +69,12 @@ local function conclude()
       schedule(id, queue, now + tonumber(ARGV[10]))
       return 'scheduled'
     end
+    outcome = 'failed'
+    redis.call('HSET', KEYS[1], 'retries_left', '0')
+    job[3] = '0'
+  end
+
+  if outcome == 'refused' then
     outcome = 'failed'
     redis.call('HSET', KEYS[1], 'retries_left', '0')
     job[3] = '0'

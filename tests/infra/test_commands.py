@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -121,18 +122,34 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["catalog.json"]
 
 
+@pytest.fixture
+def in_the_foreground() -> Iterator[None]:
+    """Commands started meanwhile take Ctrl-C, even if the tests run in a shell's background.
+
+    A shell that starts a command with ``&`` lets it ignore SIGINT, and what it starts inherits that (POSIX
+    2024, Shell Command Language, 2.11).
+    """
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("in_the_foreground")
 def test_ctrl_c_ends_the_import_of_the_tasks_too(tasks: Path) -> None:
     tasks.write_text("import pathlib, time\npathlib.Path(__file__ + '.begun').touch()\ntime.sleep(60)\n")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "infra", "catalog", "--output", "-"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-    )
-    eventually(Path(f"{tasks}.begun").exists)
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=20)  # its end: nobody holds the pipe any more
+    ) as process:
+        try:
+            eventually(Path(f"{tasks}.begun").exists)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=30)  # its end: nobody holds the pipe any more
+        finally:
+            process.kill()
     assert (process.returncode, said) == (130, b"")
 
 

@@ -160,7 +160,10 @@ def test_progress_and_log_are_live_and_a_stop_ends_the_task(
     assert (progress.fraction, progress.message) == (0.5, "waiting")
     assert adapter.get(job.id).status is JobStatus.STARTED
     assert eventually(lambda: adapter.log(job.id).text) == "waiting\n"
-    assert adapter.cancel(job.id).stop_requested
+    asked = adapter.cancel(job.id)
+    assert (
+        asked.stop_requested or asked.status is JobStatus.STOPPED
+    )  # its worker may be as fast as the answer
     stopped = ended(adapter, job)
     assert stopped.status is JobStatus.STOPPED
     assert stopped.error and stopped.error.type == "Stopped"
