@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -32,6 +32,9 @@ from coatcheck.scopes import EVERYTHING, Access
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
+if TYPE_CHECKING:
+    from coatcheck.signing import Signatures
+
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
 
@@ -39,7 +42,8 @@ class QueueAdapter:
     """All that the HTTP functions do with the queue.
 
     Takes a client of Redis (``coatcheck.connection.connect``) and the settings. Every method raises
-    UnavailableError when Redis can't be reached or can't take writes.
+    UnavailableError when Redis can't be reached or can't take writes. Raises SecretError: jobs are to be
+    signed, and the keys can't be read.
     """
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
@@ -48,6 +52,7 @@ class QueueAdapter:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
         self._limits = Limits.of(settings)
+        self._signatures = _signatures(settings)
 
     def submit(
         self,
@@ -79,7 +84,7 @@ class QueueAdapter:
             str(self._limits),
         ]
         for submission in submissions:
-            args += _packed(submission, created_at, self._settings.failure_ttl)
+            args += _packed(submission, created_at, self._settings.failure_ttl, self._signatures)
         keys = [self._keys.index]
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
@@ -155,7 +160,7 @@ class QueueAdapter:
     def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
         """What the hash of a job that is retried shall carry of the delivery of its next end."""
         delivery = self._delivery(job_id, url, queue, owner)
-        fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl)
+        fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl, self._signatures)
         return dumps([*chain.from_iterable(fields.items())])
 
     def _delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> Submission:
@@ -222,9 +227,19 @@ class QueueAdapter:
             return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit, access)
 
 
-def _packed(submission: Submission, created_at: datetime, failure_ttl: int) -> tuple[str, bytes]:
+def _signatures(settings: Settings) -> Signatures | None:
+    if not settings.signing_keys:
+        return None
+    from coatcheck.signing import Signatures  # a cold start without keys does without it
+
+    return Signatures.of(settings)
+
+
+def _packed(
+    submission: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None
+) -> tuple[str, bytes]:
     """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
-    fields, data = encode_submission(submission, created_at, failure_ttl)
+    fields, data = encode_submission(submission, created_at, failure_ttl, signatures)
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
     return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 
