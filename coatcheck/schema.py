@@ -111,10 +111,13 @@ def _validator(schema: str) -> Callable[[Mapping[str, Any]], Any]:
     class Errors(list[Any]):
         """Ends the check once there are enough: each error costs as much as a thousand right values."""
 
-        def append(self, error: Exception) -> None:
-            super().append(error)
-            if len(self) == MAX_ERRORS:
-                raise fastjsonschema.JsonSchemaValuesException(list(self))
+        def append(self, error: Any) -> None:
+            self.extend([error])
+
+        def extend(self, errors: Iterable[Any]) -> None:
+            super().extend(errors)
+            if len(self) >= MAX_ERRORS:
+                raise fastjsonschema.JsonSchemaValuesException(self[:MAX_ERRORS])
 
     definition = {"$schema": DIALECT, **_draft7(json.loads(schema))}
     code: str = fastjsonschema.compile_to_code(
