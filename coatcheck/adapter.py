@@ -68,7 +68,7 @@ class QueueAdapter:
             self._settings.idempotency_ttl,
         ]
         for submission in submissions:
-            args += _packed(submission, created_at, self._settings.failure_ttl)
+            args += packed(submission, created_at, self._settings.failure_ttl)
         keys = [self._keys.index]
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
@@ -159,7 +159,7 @@ class QueueAdapter:
             return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit, access)
 
 
-def _packed(submission: Submission, created_at: datetime, failure_ttl: int) -> tuple[str, bytes]:
+def packed(submission: Submission, created_at: datetime, failure_ttl: int) -> tuple[str, bytes]:
     """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
     fields, data = encode_submission(submission, created_at, failure_ttl)
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"

@@ -68,6 +68,10 @@ class Keys:
         """The second at which somebody last looked for ended leases, by Redis' clock."""
         return f"{self.prefix}:swept"
 
+    def schedule(self, task: str) -> str:
+        """Hash of a periodic task: its last tick and the job of it."""
+        return f"{self.prefix}:schedule:{task}"
+
     def log(self, job_id: str) -> str:
         """Stream of what a job's task printed."""
         return f"{self.prefix}:log:{job_id}"
