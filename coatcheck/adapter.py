@@ -22,6 +22,7 @@ from coatcheck.connection import as_text, reaching_redis
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
 from coatcheck.keys import Keys
+from coatcheck.limits import Limits
 from coatcheck.listing import JobPage, list_jobs
 from coatcheck.logs import LogPage
 from coatcheck.overview import QueueInfo, WorkerInfo, read_queues
@@ -44,6 +45,7 @@ class QueueAdapter:
         self._settings = settings
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
+        self._limits = Limits.of(settings)
 
     def submit(
         self,
@@ -51,21 +53,28 @@ class QueueAdapter:
         *,
         idempotency_key: str | None = None,
         fingerprint: str = "",
+        headers: dict[str, str] | None = None,
     ) -> list[Job]:
         """Submit jobs, all or none, in one transaction.
 
-        Takes checked submissions; with an idempotency key also the ``fingerprint`` of the request. The
-        same key and fingerprint again return the jobs of the first time, as long as any of them is kept;
-        those that are not kept any more are left out.
+        Takes checked submissions of one owner; with an idempotency key also the ``fingerprint`` of the
+        request. The same key and fingerprint again return the jobs of the first time, as long as any of
+        them is kept; those that are not kept any more are left out. ``headers`` are filled with what the
+        owner's limits are, and what is left of them.
 
-        Raises IdempotencyMismatchError: the key was used for another request.
+        Raises IdempotencyMismatchError: the key was used for another request; PayloadTooLargeError,
+        QueueFullError, RateLimitedError, TooManyWaitingError: a limit, and nothing was submitted.
         """
         if not submissions:
             return []
+        owner = submissions[0].owner or ""
+        self._limits.check_size(len(submissions), owner)
         created_at = utcnow()
         args: list[str | bytes | int] = [
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
+            owner,
+            str(self._limits),
         ]
         for submission in submissions:
             args += packed(submission, created_at, self._settings.failure_ttl)
@@ -80,6 +89,10 @@ class QueueAdapter:
             )
         if answer[0] == b"known":
             return _kept(answer[1::2], answer[2::2])
+        if limit := self._limits.refusal(answer):
+            raise limit
+        if headers is not None:
+            headers |= self._limits.headers(answer[2])
         enqueued_at = parse_time(answer[1].decode())
         return [_submitted(submission, created_at, enqueued_at) for submission in submissions]
 
@@ -101,9 +114,11 @@ class QueueAdapter:
     def retry(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """Run a failed, stopped or canceled job again, with the same arguments. In one round trip.
 
-        Raises UnknownJobError, ForbiddenError as ``get``; ConflictError: the job is in another state.
+        It counts like a submission by the job's owner. Raises UnknownJobError, ForbiddenError as ``get``;
+        ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
+        limit.
         """
-        return self._run("retry", job_id, access, _token())
+        return self._run("retry", job_id, access, _token(), str(self._limits))
 
     def log(self, job_id: str, after: str | None = None, access: Access = EVERYTHING) -> LogPage:
         """What a job's task printed after the cursor of an earlier page. In one round trip.
@@ -124,6 +139,8 @@ class QueueAdapter:
         with reaching_redis():
             answer = self._scripts.run(script, keys, job_id, *access.script_args(), *args)
         _raise_refusal(job_id, access, answer)
+        if limit := self._limits.refusal(answer):
+            raise limit
         return _decoded(job_id, answer[1])
 
     def queues(self, names: Sequence[str], access: Access = EVERYTHING) -> list[QueueInfo]:

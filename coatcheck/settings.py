@@ -48,6 +48,9 @@ class Settings:
     max_result: int
     max_log: int
     max_batch: int
+    max_queued: int
+    max_waiting: int
+    jobs_per_minute: int
     default_timeout: int
     max_timeout: int
     result_ttl: int
@@ -230,6 +233,27 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("max_log", "COATCHECK_MAX_LOG", _integer(1024, 64 * MIB), MIB, "Largest log of a job, in bytes."),
     Setting("max_batch", "COATCHECK_MAX_BATCH", _integer(1, 10_000), 1000, "Most jobs in one POST /jobs."),
+    Setting(
+        "max_queued",
+        "COATCHECK_MAX_QUEUED",
+        _integer(0, 100_000_000),
+        1_000_000,
+        "Most jobs that wait on a queue, scheduled ones too; 0: as many as Redis holds.",
+    ),
+    Setting(
+        "max_waiting",
+        "COATCHECK_MAX_WAITING",
+        _integer(0, 100_000_000),
+        100_000,
+        "Most jobs of one token that wait at once; 0: no limit.",
+    ),
+    Setting(
+        "jobs_per_minute",
+        "COATCHECK_JOBS_PER_MINUTE",
+        _integer(0, 1_000_000),
+        60_000,
+        "Most jobs that one token submits in a minute, at once or spread; 0: no limit.",
+    ),
     Setting(
         "default_timeout",
         "COATCHECK_DEFAULT_TIMEOUT",

@@ -36,6 +36,20 @@ end
 -- that began with a removal (Redis: src/script.c, scriptVerifyOOM). For what must go on even then.
 local function even_when_full() redis.call('DEL', prefix .. ':none') end
 
+-- What is kept about an owner, whose name is no part of a key: it may hold anything.
+local function owners_key(kind, owner) return key(kind, redis.sha1hex(owner)) end
+
+-- Which jobs of an owner wait, as a set, so that nothing is counted twice. That something else stands at its key
+-- must not stop a job.
+local function note_waiting(id, command)
+  local owner = redis.call('HGET', key('job', id), 'owner')
+  if owner and owner ~= '' then redis.pcall(command, owners_key('waiting', owner), id) end
+end
+
+local function count_in(id) note_waiting(id, 'SADD') end
+
+local function count_out(id) note_waiting(id, 'SREM') end
+
 -- Why a client may not deal with a job: {'unknown'} where there is none, {'forbidden', task} where the task is none
 -- of theirs; nil where they may. A job of another owner is to them as if there were none, in what is answered and in
 -- what it costs. `owner`: whose jobs they see ('' = everybody's); `tasks`: patterns of their tasks, one a line
@@ -62,6 +76,7 @@ end
 
 -- Put a job on its queue's end, or with `front` at its head.
 local function enqueue(id, queue, front)
+  count_in(id)
   redis.call('HSET', key('job', id), 'status', 'queued', 'enqueued_at', iso())
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
@@ -69,6 +84,7 @@ end
 
 -- Put a job on its queue's schedule, for `at` in seconds since 1970.
 local function schedule(id, queue, at)
+  count_in(id)
   redis.call('HSET', key('job', id), 'status', 'scheduled', 'scheduled_for', string.format('%.6f', at))
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call('ZADD', key('scheduled', queue), string.format('%.6f', at), id)
@@ -98,6 +114,7 @@ end
 -- Begin a job that left its queue: from here on it has an execution and a lease. Returns what its worker needs.
 local function begin(id, queue, worker, execution, lease)
   local member, job_key, time = id .. ':' .. execution, key('job', id), string.format('%.6f', now)
+  count_out(id)
   redis.call('HDEL', job_key, 'stop_requested', 'progress', 'error', 'taken_at', 'scheduled_for')
   redis.call('HSET', job_key, 'status', 'started', 'started_at', iso(), 'ended_at', '',
     'last_heartbeat', iso(), 'worker_name', worker, 'execution', execution)

@@ -28,8 +28,8 @@ def submit_jobs(request: Request) -> Answer:
     key = idempotency_key(request)
     entries = read_batch(bodies.json_object(request, context.settings.max_body), context)
     request.caller.check_tasks(entry.task.name for entry in entries)
-    jobs = submit(context, entries, key, request.caller.owner)
-    headers = {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
+    jobs, limits = submit(context, entries, key, request.caller.owner)
+    headers = {**PRIVATE, **limits, "Retry-After": str(POLL_SECONDS)}
     return json_answer({"jobs": [job_document(job, request) for job in jobs]}, 202, headers)
 
 

@@ -10,6 +10,7 @@ from chalicelib.operations import (
     FORM,
     JOB_ID_PARAMETER,
     JSON,
+    LIMITS,
     SCHEMES,
     content,
     operation,
@@ -29,6 +30,9 @@ from coatcheck.errors import (
     InvalidJSONError,
     NotFoundError,
     PayloadTooLargeError,
+    QueueFullError,
+    RateLimitedError,
+    TooManyWaitingError,
     UnavailableError,
     UnknownJobError,
     UnknownTaskError,
@@ -45,6 +49,8 @@ BODY_PROBLEMS = (
     UnavailableError,
 )
 """What may be wrong with a submission."""
+LIMIT_PROBLEMS = (RateLimitedError, TooManyWaitingError, QueueFullError)
+"""What may refuse whatever puts a job on a queue."""
 
 
 def get_openapi(request: Request) -> Answer:
@@ -107,10 +113,10 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
         tags=["tasks"],
         status=202,
         answer=content({"allOf": [ref("Job"), result]}),
-        headers=("Location", "Retry-After"),
+        headers=("Location", "Retry-After", *LIMITS),
         parameters=[*OPTION_PARAMETERS, IDEMPOTENCY_KEY],
         body={**body, "required": bool(task.schema.get("required"))},
-        problems=(UnknownTaskError, *BODY_PROBLEMS),
+        problems=(UnknownTaskError, *BODY_PROBLEMS, *LIMIT_PROBLEMS),
     )
 
 
@@ -165,10 +171,10 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Jobs")),
-            headers=("Retry-After",),
+            headers=("Retry-After", *LIMITS),
             parameters=[IDEMPOTENCY_KEY],
             body={**content(ref("Batch")), "required": True},
-            problems=BODY_PROBLEMS,
+            problems=(*BODY_PROBLEMS, *LIMIT_PROBLEMS),
         ),
     },
     "/jobs/{id}": {
@@ -203,7 +209,7 @@ PATHS: dict[str, Any] = {
             answer=content(ref("Job")),
             headers=("Location", "Retry-After"),
             parameters=[JOB_ID_PARAMETER],
-            problems=(*JOB_PROBLEMS, ConflictError),
+            problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
         )
     },
     "/jobs/{id}/log": {
@@ -284,7 +290,7 @@ PATHS: dict[str, Any] = {
             tags=["story"],
             status=202,
             answer=content({"type": "object", "maxProperties": 0}),
-            headers=("Location",),
+            headers=("Location", *LIMITS),
             body={
                 **content({"type": "object", "properties": {"task": TEXT}, "required": ["task"]}, FORM),
                 "required": True,
@@ -295,6 +301,7 @@ PATHS: dict[str, Any] = {
                 UnsupportedMediaTypeError,
                 InvalidArgumentsError,
                 UnavailableError,
+                *LIMIT_PROBLEMS,
             ),
         )
     },

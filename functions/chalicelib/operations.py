@@ -14,6 +14,7 @@ from coatcheck.errors import (
     InternalError,
     InvalidRequestError,
     ProblemError,
+    RateLimitedError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "FORM",
     "JOB_ID_PARAMETER",
     "JSON",
+    "LIMITS",
     "SCHEMES",
     "content",
     "operation",
@@ -38,7 +40,11 @@ HEADERS: dict[str, Schema] = {
         "schema": {"type": "integer"},
         "description": "Seconds until it makes sense to ask again.",
     },
+    "RateLimit-Policy": {"schema": TEXT, "description": "The limits of the caller's token."},
+    "RateLimit": {"schema": TEXT, "description": "What is left of them."},
 }
+LIMITS = ("RateLimit-Policy", "RateLimit")
+"""The headers about the limits of a caller."""
 
 
 SCOPE = "x-scope"
@@ -142,6 +148,8 @@ def problem_responses(kinds: Sequence[type[ProblemError]]) -> dict[str, Any]:
         }
         if UnavailableError in same:
             response["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+        if RateLimitedError in same:
+            response["headers"] = {name: HEADERS[name] for name in ("Retry-After", *LIMITS)}
         if UnauthorizedError in same:
             response["headers"] = {"WWW-Authenticate": HEADERS["WWW-Authenticate"]}
         responses[str(status)] = response

@@ -33,8 +33,8 @@ def run_task(request: Request) -> Answer:
     task = find_task(context.catalog, fields["task"])
     request.caller.check_tasks([task.name])
     validate(task, {})
-    [job] = submit(context, [Entry(task, {}, Options())], None, request.caller.owner)
-    return _answer({}, 202, {"Location": request.link("status", job.id)})
+    [job], limits = submit(context, [Entry(task, {}, Options())], None, request.caller.owner)
+    return _answer({}, 202, {**limits, "Location": request.link("status", job.id)})
 
 
 def get_status(request: Request) -> Answer:

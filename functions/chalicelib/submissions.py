@@ -31,17 +31,20 @@ class Entry:
 
 def submit(
     context: Context, entries: Sequence[Entry], idempotency_key: str | None, owner: str | None
-) -> list[Job]:
-    """Submit all entries or none, as jobs of that owner.
+) -> tuple[list[Job], dict[str, str]]:
+    """Submit all entries or none, as jobs of that owner. Returns them, and headers about the owner's limits.
 
-    Raises IdempotencyMismatchError, UnavailableError.
+    Raises IdempotencyMismatchError, UnavailableError, and what a limit refuses.
     """
     submissions = [_submission(entry, context, owner) for entry in entries]
     asked = "" if idempotency_key is None else fingerprint(entries)
+    headers: dict[str, str] = {}
     with observe.sending(context, submissions) as traced:
-        jobs = context.adapter.submit(traced, idempotency_key=idempotency_key, fingerprint=asked)
+        jobs = context.adapter.submit(
+            traced, idempotency_key=idempotency_key, fingerprint=asked, headers=headers
+        )
     observe.note(jobs)
-    return jobs
+    return jobs, headers
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:

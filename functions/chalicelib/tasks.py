@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from chalicelib import bodies
@@ -43,13 +44,13 @@ def submit_task(request: Request) -> Answer:
     options = from_query(request, context)
     key = idempotency_key(request)
     validate(task, arguments)
-    [job] = submit(context, [Entry(task, arguments, options)], key, request.caller.owner)
-    return accepted(job, request)
+    [job], limits = submit(context, [Entry(task, arguments, options)], key, request.caller.owner)
+    return accepted(job, request, limits)
 
 
-def accepted(job: Job, request: Request) -> Answer:
-    """202 with the job and where to find it."""
-    headers = {**PRIVATE, "Location": request.link("jobs", job.id), **retry_after(job)}
+def accepted(job: Job, request: Request, limits: Mapping[str, str] | None = None) -> Answer:
+    """202 with the job and where to find it, and headers about the caller's limits."""
+    headers = {**PRIVATE, **(limits or {}), "Location": request.link("jobs", job.id), **retry_after(job)}
     return json_answer(job_document(job, request), 202, headers)
 
 
