@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -29,6 +29,10 @@ from coatcheck.overview import QueueInfo, WorkerInfo, read_queues
 from coatcheck.scopes import EVERYTHING, Access
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
+
+if TYPE_CHECKING:
+    from coatcheck.catalog import TaskSpec
+    from coatcheck.schedules import ScheduleState
 
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
@@ -147,6 +151,27 @@ class QueueAdapter:
         """The depth, the oldest wait and the workers of each named queue; of their jobs only the caller's."""
         with reaching_redis():
             return read_queues(self._redis, self._keys, names, access)
+
+    def schedules(self, tasks: Sequence[str]) -> list[ScheduleState]:
+        """The state of each named task's schedule."""
+        from coatcheck.schedules import read_schedules
+
+        with reaching_redis():
+            return read_schedules(self._redis, self._keys, tasks)
+
+    def pause_schedule(self, task: str, paused: bool) -> None:
+        """Let a task's ticks pass without a job from now on, or no longer."""
+        from coatcheck.schedules import pause_schedule
+
+        with reaching_redis():
+            pause_schedule(self._redis, self._keys, task, paused)
+
+    def tick(self, tasks: Sequence[TaskSpec]) -> None:
+        """Submit the jobs of periodic tasks that are due."""
+        from coatcheck.ticker import Ticker
+
+        with reaching_redis():
+            Ticker(self._redis, self._settings, tasks).tick()
 
     def ping(self) -> None:
         """Raises UnavailableError unless Redis answers."""

@@ -139,6 +139,14 @@ class UnknownJobError(ProblemError):
     title = "There is no such job"
 
 
+class UnknownScheduleError(ProblemError):
+    """The task is there, but does not run by itself."""
+
+    status = 404
+    slug = "unknown-schedule"
+    title = "The task has no schedule"
+
+
 class NotFoundError(ProblemError):
     """No route has that path."""
 

@@ -15,7 +15,7 @@ from coatcheck.keys import Keys
 
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
-    """``ran``: the last tick that became a job, and that job; ``skipped``: how many did not, since one ran still."""
+    """``ran``: the last tick that became a job, and that job; ``skipped``: how many did not, as one ran."""
 
     ran: datetime | None = None
     job: str | None = None

@@ -19,6 +19,7 @@ from coatcheck.catalog import TaskSpec
 from coatcheck.connection import as_text
 from coatcheck.job import Submission, tick_job_id
 from coatcheck.keys import Keys
+from coatcheck.limits import Limits
 from coatcheck.schedule import MOST_CAUGHT_UP, Schedule
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
@@ -42,6 +43,7 @@ class Ticker:
         self._settings = settings
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix)
+        self._limits = str(Limits.of(settings))
         self._tasks = {task.name: (task, task.schedule) for task in tasks if task.schedule is not None}
         self._next: dict[str, datetime | None] = dict.fromkeys(self._tasks, datetime.min.replace(tzinfo=UTC))
         """When to look at each task again; None: its ticks have come to an end."""
@@ -64,8 +66,13 @@ class Ticker:
     def _run(self, task: TaskSpec, schedule: Schedule, now: datetime) -> list[str]:
         state = self._state(task.name, now)
         due = schedule.due(state.last, now)
-        outcomes = [self._submit(task, schedule, tick, state.salt) for tick in due]
-        self._next[task.name] = now if len(due) == MOST_CAUGHT_UP else schedule.next(now)
+        outcomes = []
+        for tick in due:
+            outcomes.append(self._submit(task, schedule, tick, state.salt))
+            if outcomes[-1] == "full":
+                break  # no later one before it
+        again = "full" in outcomes or len(due) == MOST_CAUGHT_UP
+        self._next[task.name] = now if again else schedule.next(now)
         return outcomes
 
     def _state(self, name: str, now: datetime) -> _State:
@@ -98,7 +105,7 @@ class Ticker:
         keys = [self._keys.schedule(task.name), self._keys.index]
         seconds = f"{tick.timestamp():.6f}"
         job = packed(submission, datetime.now(UTC), settings.failure_ttl)
-        outcome = as_text(self._scripts.run("tick", keys, seconds, schedule.overlap, *job))
+        outcome = as_text(self._scripts.run("tick", keys, seconds, schedule.overlap, self._limits, *job))
         if outcome in ("new", "skipped"):
             log.info("%s is due (%s): %s", task.name, tick.isoformat(), outcome, extra={"task": task.name})
         return outcome

@@ -1,23 +1,28 @@
 -- A tick of a periodic task: its job is submitted once, whoever comes and how often. KEYS: the schedule, index.
--- ARGV: prefix, the tick's second, what becomes of it while the job before has not ended ('skip', 'queue'), the job
--- as for `submit.lua`: a JSON array, its data. Returns 'new', 'known', 'paused' or 'skipped'.
+-- ARGV: prefix, the tick's second, what becomes of it while the job before has not ended ('skip', 'queue'), the
+-- limits, the job as for `submit.lua`: a JSON array, its data.
+-- Returns 'new', 'known', 'paused', 'skipped', or 'full': the tick is not used up then, and may come again.
 local tick = ARGV[2]
 local last, paused, before = unpack(redis.call('HMGET', KEYS[1], 'last', 'paused', 'job'))
 if last and tonumber(tick) <= tonumber(last) then return 'known' end
-redis.call('HSET', KEYS[1], 'last', tick)
-if paused == '1' then return 'paused' end
+if paused == '1' then
+  redis.call('HSET', KEYS[1], 'last', tick)
+  return 'paused'
+end
 if ARGV[3] == 'skip' and before then
   local status = redis.call('HGET', key('job', before), 'status')
   if status == 'queued' or status == 'scheduled' or status == 'deferred' or status == 'started' then
+    redis.call('HSET', KEYS[1], 'last', tick)
     redis.call('HINCRBY', KEYS[1], 'skipped', 1)
     return 'skipped'
   end
 end
 
-local job = cjson.decode(ARGV[4])
+local job = cjson.decode(ARGV[5])
 local id, queue = job[1], job[2]
-redis.call('HSET', key('job', id), 'data', ARGV[5], unpack(job, 4))
+if admit('', {[queue] = 1}, limits_of(ARGV[4])) then return 'full' end
+redis.call('HSET', key('job', id), 'data', ARGV[6], unpack(job, 4))
 enqueue(id, queue, false)
 redis.call('ZADD', KEYS[2], 0, id)
-redis.call('HSET', KEYS[1], 'job', id, 'ran', tick)
+redis.call('HSET', KEYS[1], 'last', tick, 'job', id, 'ran', tick)
 return 'new'

@@ -35,6 +35,7 @@ from coatcheck.errors import (
     TooManyWaitingError,
     UnavailableError,
     UnknownJobError,
+    UnknownScheduleError,
     UnknownTaskError,
     UnsupportedMediaTypeError,
 )
@@ -130,6 +131,7 @@ OPTION_PARAMETERS = [parameter(name, schema) for name, schema in OPTIONS.items()
 NAME = parameter("name", TEXT, "path")
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
+SCHEDULE_PROBLEMS = (UnknownTaskError, UnknownScheduleError, UnavailableError)
 
 PATHS: dict[str, Any] = {
     "/tasks": {
@@ -233,6 +235,60 @@ PATHS: dict[str, Any] = {
             tags=["service"],
             answer=content(ref("QueueList")),
             problems=(UnavailableError,),
+        )
+    },
+    "/schedules": {
+        "get": operation(
+            "list_schedules",
+            "The periodic tasks, and when they run",
+            tags=["schedules"],
+            answer=content(ref("ScheduleList")),
+            problems=(UnavailableError,),
+        )
+    },
+    "/schedules/{name}": {
+        "get": operation(
+            "get_schedule",
+            "One periodic task",
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/pause": {
+        "post": operation(
+            "pause_schedule",
+            "Let its ticks pass from now on",
+            Scope.ADMIN,
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/resume": {
+        "post": operation(
+            "resume_schedule",
+            "Let its ticks run again",
+            Scope.ADMIN,
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/run": {
+        "post": operation(
+            "run_schedule",
+            "Submit a job with its arguments now",
+            Scope.SUBMIT,
+            tags=["schedules"],
+            status=202,
+            answer=content(ref("Job")),
+            headers=("Location", "Retry-After", *LIMITS),
+            parameters=[NAME],
+            problems=(*SCHEDULE_PROBLEMS, *LIMIT_PROBLEMS),
         )
     },
     "/metrics": {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib import observe
 from chalicelib.context import Context, current
 from chalicelib.documents import time
 from chalicelib.options import Options
@@ -50,9 +49,15 @@ def run_now(request: Request) -> Answer:
     context = current()
     task = _task(request, context)
     assert task.schedule is not None
-    [job] = submit(context, [Entry(task, task.schedule.arguments, Options())], None, request.caller.owner)
-    observe.note([job])
-    return accepted(job, request)
+    entry = Entry(task, task.schedule.arguments, Options())
+    [job], limits = submit(context, [entry], None, request.caller.owner)
+    return accepted(job, request, limits)
+
+
+def tick() -> None:
+    """Submit what is due. Raises UnavailableError, SettingsError, CatalogError."""
+    context = current()
+    context.adapter.tick(context.catalog.tasks)
 
 
 def _paused(request: Request, paused: bool) -> Answer:
@@ -109,7 +114,7 @@ def _task(request: Request, context: Context) -> TaskSpec:
     request.caller.check_tasks([name])
     task = context.catalog.get(name)
     if task.schedule is None:
-        raise UnknownScheduleError(f"{name} has no schedule: give it one with @task(cron=...) or @task(every=...).")
+        raise UnknownScheduleError(f"{name} has no schedule: give it one with @task(cron=...) or every=...")
     return task
 
 
