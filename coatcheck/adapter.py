@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from coatcheck import logs
-from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_submission
+from coatcheck.callbacks import delivery_of
+from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_delivery, encode_submission
 from coatcheck.connection import as_text, reaching_redis
+from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
 from coatcheck.keys import Keys
@@ -116,13 +118,52 @@ class QueueAdapter:
         return self._run("cancel", job_id, access, _token())
 
     def retry(self, job_id: str, access: Access = EVERYTHING) -> Job:
-        """Run a failed, stopped or canceled job again, with the same arguments. In one round trip.
+        """Run a failed, stopped or canceled job again, with the same arguments.
+
+        In one round trip, with a callback in two.
 
         It counts like a submission by the job's owner. Raises UnknownJobError, ForbiddenError as ``get``;
         ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
         limit.
         """
-        return self._run("retry", job_id, access, _token(), str(self._limits))
+        args = [_token(), str(self._limits)]
+        answer = self._ask("retry", job_id, access, *args)
+        if answer[0] == b"callback":
+            url, queue, owner = map(as_text, answer[1:])
+            delivery = self._next_delivery(job_id, url, queue, owner or None)
+            answer = self._ask("retry", job_id, access, *args, delivery)
+        return self._answered(job_id, access, answer)
+
+    def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
+        """A job's callback, and each attempt to tell the job's end to it.
+
+        Raises UnknownJobError, ForbiddenError as ``get``.
+        """
+        self.get(job_id, access)
+        with reaching_redis():
+            return read_deliveries(self._redis, self._keys, job_id)
+
+    def deliver_again(self, job_id: str, access: Access = EVERYTHING) -> Job:
+        """Tell the end of a job to its callback once more. Returns the job that does it.
+
+        Raises UnknownJobError, ForbiddenError as ``get``; ConflictError: the job has no callback, or is not
+        over.
+        """
+        job, url = self.get(job_id, access), self.deliveries(job_id).callback
+        if url is None:
+            raise ConflictError("The job has no callback: it was submitted without one.")
+        if not job.ended:
+            raise ConflictError(f"The job is {job.status}: its end is told to its callback when it comes.")
+        return self.submit([self._delivery(job_id, url, job.queue, job.owner)])[0]
+
+    def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
+        """What the hash of a job that is retried shall carry of the delivery of its next end."""
+        delivery = self._delivery(job_id, url, queue, owner)
+        fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl)
+        return dumps([*chain.from_iterable(fields.items())])
+
+    def _delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> Submission:
+        return delivery_of(job_id, url, self._settings.callback_queue or queue, owner)
 
     def log(self, job_id: str, after: str | None = None, access: Access = EVERYTHING) -> LogPage:
         """What a job's task printed after the cursor of an earlier page. In one round trip.
@@ -139,9 +180,14 @@ class QueueAdapter:
 
     def _run(self, script: str, job_id: str, access: Access, *args: str) -> Job:
         """Run a script about one job that answers with the job."""
+        return self._answered(job_id, access, self._ask(script, job_id, access, *args))
+
+    def _ask(self, script: str, job_id: str, access: Access, *args: str) -> Any:
         keys = [self._keys.job(_checked(job_id))]
         with reaching_redis():
-            answer = self._scripts.run(script, keys, job_id, *access.script_args(), *args)
+            return self._scripts.run(script, keys, job_id, *access.script_args(), *args)
+
+    def _answered(self, job_id: str, access: Access, answer: Sequence[Any]) -> Job:
         _raise_refusal(job_id, access, answer)
         if limit := self._limits.refusal(answer):
             raise limit

@@ -93,9 +93,12 @@ def _inflate(data: bytes) -> bytes:
 
 
 def encode_submission(
-    submission: Submission, created_at: datetime, failure_ttl: int
+    submission: Submission, created_at: datetime, failure_ttl: int, *, compress: bool = True
 ) -> tuple[dict[str, str], bytes]:
-    """A new job's fields as RQ names them, and its ``data``; status and times are the script's."""
+    """A new job's fields as RQ names them, and its ``data``; status and times are the script's.
+
+    ``compress``: where it saves something.
+    """
     call: list[Any] = [ENTRY_POINT, None, [submission.task, submission.arguments], {}]
     fields = {
         "created_at": format_time(created_at),
@@ -116,7 +119,21 @@ def encode_submission(
         fields["traceparent"] = submission.trace.traceparent
         if submission.trace.tracestate:
             fields["tracestate"] = submission.trace.tracestate
-    return fields, _deflate(dumps(call).encode())
+    if submission.delivery is not None:
+        fields |= encode_delivery(submission.delivery, created_at, failure_ttl)
+    data = dumps(call).encode()
+    return fields, _deflate(data) if compress else data
+
+
+def encode_delivery(delivery: Submission, created_at: datetime, failure_ttl: int) -> dict[str, str]:
+    """What a job's hash carries of the delivery to its callback: the URL, the delivery's id and its hash."""
+    fields, data = encode_submission(delivery, created_at, failure_ttl, compress=False)
+    carried = fields | {"data": data.decode()}
+    return {
+        "callback": delivery.arguments["url"],
+        "delivery": delivery.id,
+        **{f"delivery.{name}": value for name, value in carried.items()},
+    }
 
 
 def decode_trace(fields: Mapping[bytes, bytes]) -> TraceContext | None:

@@ -149,7 +149,7 @@ class Submission:
     ``timeout``, ``result_ttl`` and ``retry_delays`` are in seconds. ``retries`` None: an error fails
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
     happens. ``at``: not before that time. ``trace``: the span that submits it, where tracing is on.
-    ``owner``: who submits it, where callers are asked.
+    ``owner``: who submits it, where callers are asked. ``delivery``: the job that tells its end to a URL.
     """
 
     task: str
@@ -162,6 +162,7 @@ class Submission:
     at: datetime | None = None
     trace: TraceContext | None = None
     owner: str | None = None
+    delivery: Submission | None = None
     id: str = field(default_factory=new_job_id)
 
 

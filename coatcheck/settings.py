@@ -36,6 +36,10 @@ class Settings:
     gateway_path: str
     auth: str
     tokens: str
+    callback_secret: str
+    callback_hosts: tuple[str, ...]
+    callback_queue: str
+    callback_loopback: bool
     redis_cluster: bool
     redis_wait_replicas: int
     aws_region: str
@@ -127,6 +131,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_name(name) for name in names))
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not hosts or not all(re.fullmatch(r"(\*\.)?[a-z0-9.-]+(:[0-9]{1,5})?", host) for host in hosts):
+        raise ValueError("names of hosts, such as example.com or *.example.com, separated by commas")
+    return hosts
+
+
 def _package(text: str) -> str:
     if not all(part.isidentifier() for part in text.split(".")):
         raise ValueError("the dotted name of a Python package, such as worker_image.tasks")
@@ -182,6 +193,34 @@ SETTINGS: tuple[Setting, ...] = (
         str,
         "",
         "Where the tokens are: a file, or a secret's ARN; empty: API Gateway has looked at them already.",
+    ),
+    Setting(
+        "callback_secret",
+        "COATCHECK_CALLBACK_SECRET",
+        str,
+        "",
+        "Where the secret is that callbacks are signed with: a file, or a secret's ARN; empty: no callbacks.",
+    ),
+    Setting(
+        "callback_hosts",
+        "COATCHECK_CALLBACK_HOSTS",
+        _hosts,
+        (),
+        "Hosts that callbacks may go to, such as example.com,*.example.com:8443; empty: all public ones.",
+    ),
+    Setting(
+        "callback_queue",
+        "COATCHECK_CALLBACK_QUEUE",
+        _name,
+        "",
+        "Queue for the deliveries of callbacks, one of COATCHECK_QUEUES; empty: the queue of the job.",
+    ),
+    Setting(
+        "callback_loopback",
+        "COATCHECK_CALLBACK_LOOPBACK",
+        _switch,
+        False,
+        "1, for tests: callbacks may go to this machine, to any port, and by http.",
     ),
     Setting("redis_cluster", "REDIS_CLUSTER", _switch, False, "1 when Redis runs in cluster mode."),
     Setting(
@@ -422,6 +461,10 @@ def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> li
         wrong.append(
             f"COATCHECK_DEFAULT_TIMEOUT={values['default_timeout']} should not be more than"
             f" COATCHECK_MAX_TIMEOUT={values['max_timeout']}"
+        )
+    if values["callback_queue"] not in ("", *values["queues"]):
+        wrong.append(
+            f"COATCHECK_CALLBACK_QUEUE={values['callback_queue']!r} should be one of COATCHECK_QUEUES"
         )
     if not values["redis_iam_user"] and not values["redis_iam_cache"]:
         return wrong

@@ -102,7 +102,7 @@ class Ticker:
             retry_delays=task.retry_delays,
             id=tick_job_id(task.name, tick, salt),
         )
-        keys = [self._keys.schedule(task.name), self._keys.index]
+        keys = [self._keys.schedule(task.name)]
         seconds = f"{tick.timestamp():.6f}"
         job = packed(submission, datetime.now(UTC), settings.failure_ttl)
         outcome = as_text(self._scripts.run("tick", keys, seconds, schedule.overlap, self._limits, *job))

@@ -163,8 +163,35 @@ local function gone(id)
   return true
 end
 
+-- Write the hash of a new job: names and values follow its id.
+local function create(id, ...)
+  redis.call('HSET', key('job', id), ...)
+  redis.call('ZADD', prefix .. ':index', 0, id)
+end
+
+-- Tell the end of a job to its callback: the delivery that its hash carries becomes a job of its own, at the
+-- head of its queue. Returns how long the job is kept: at least until the last attempt (coatcheck/callbacks.py).
+local function call_back(id, ttl)
+  local delivery = redis.call('HGET', key('job', id), 'delivery')
+  if not delivery then return ttl end
+  local carried, fields = redis.call('HGETALL', key('job', id)), {}
+  for i = 1, #carried, 2 do
+    local name = string.match(carried[i], '^delivery[.](.*)$')
+    if name then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = carried[i + 1]
+      redis.call('HDEL', key('job', id), carried[i])
+    end
+  end
+  redis.call('HDEL', key('job', id), 'delivery')
+  create(delivery, unpack(fields))
+  enqueue(delivery, redis.call('HGET', key('job', delivery), 'origin'), true)
+  return math.max(ttl, 86400)
+end
+
 -- End a job: its status, its registry, and the time to live of all that belongs to it.
 local function finish(id, queue, status, registry, ttl)
+  ttl = call_back(id, ttl)
   redis.call('HSET', key('job', id), 'status', status, 'ended_at', iso())
   redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
   redis.call('EXPIRE', key('job', id), ttl)

@@ -1,4 +1,4 @@
--- A tick of a periodic task: its job is submitted once, whoever comes and how often. KEYS: the schedule, index.
+-- A tick of a periodic task: its job is submitted once, whoever comes and how often. KEYS: the schedule.
 -- ARGV: prefix, the tick's second, what becomes of it while the job before has not ended ('skip', 'queue'), the
 -- limits, the job as for `submit.lua`: a JSON array, its data.
 -- Returns 'new', 'known', 'paused', 'skipped', or 'full': the tick is not used up then, and may come again.
@@ -21,8 +21,7 @@ end
 local job = cjson.decode(ARGV[5])
 local id, queue = job[1], job[2]
 if admit('', {[queue] = 1}, limits_of(ARGV[4])) then return 'full' end
-redis.call('HSET', key('job', id), 'data', ARGV[6], unpack(job, 4))
+create(id, 'data', ARGV[6], unpack(job, 4))
 enqueue(id, queue, false)
-redis.call('ZADD', KEYS[2], 0, id)
 redis.call('HSET', KEYS[1], 'last', tick, 'job', id, 'ran', tick)
 return 'new'

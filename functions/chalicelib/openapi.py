@@ -214,6 +214,27 @@ PATHS: dict[str, Any] = {
             problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
         )
     },
+    "/jobs/{id}/deliveries": {
+        "get": operation(
+            "list_deliveries",
+            "How the job's end was told to its callback",
+            tags=["jobs"],
+            answer=content(ref("Deliveries")),
+            parameters=[JOB_ID_PARAMETER],
+            problems=JOB_PROBLEMS,
+        ),
+        "post": operation(
+            "deliver_again",
+            "Tell the job's end to its callback once more",
+            Scope.SUBMIT,
+            tags=["jobs"],
+            status=202,
+            answer=content(ref("Job")),
+            headers=("Location", "Retry-After"),
+            parameters=[JOB_ID_PARAMETER],
+            problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
+        ),
+    },
     "/jobs/{id}/log": {
         "get": operation(
             "get_log",

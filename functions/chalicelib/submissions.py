@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib import observe
@@ -122,7 +122,7 @@ def _read_task(
 def _submission(entry: Entry, context: Context, owner: str | None) -> Submission:
     """An option goes before the task's own, which goes before the settings'."""
     task, options, settings = entry.task, entry.options, context.settings
-    return Submission(
+    submission = Submission(
         task=task.name,
         arguments=dict(entry.arguments),
         queue=options.queue or task.queue or settings.queues[0],
@@ -133,3 +133,9 @@ def _submission(entry: Entry, context: Context, owner: str | None) -> Submission
         at=options.at,
         owner=owner,
     )
+    if options.callback is None:
+        return submission
+    from coatcheck.callbacks import delivery_of
+
+    queue = settings.callback_queue or submission.queue
+    return replace(submission, delivery=delivery_of(submission.id, options.callback, queue, owner))

@@ -15,6 +15,10 @@ DEFAULTS = {
     "gateway_path": "",
     "auth": "none",
     "tokens": "",
+    "callback_secret": "",
+    "callback_hosts": (),
+    "callback_queue": "",
+    "callback_loopback": False,
     "redis_cluster": False,
     "redis_wait_replicas": 0,
     "aws_region": "",
@@ -58,6 +62,10 @@ VALID = [
     ("COATCHECK_AUTH", "tokens", "tokens"),
     ("COATCHECK_AUTH", "iam", "iam"),
     ("COATCHECK_TOKENS", "/data/tokens.json", "/data/tokens.json"),
+    ("COATCHECK_CALLBACK_SECRET", "/data/secret", "/data/secret"),
+    ("COATCHECK_CALLBACK_HOSTS", "Example.com, *.example.net:8443", ("example.com", "*.example.net:8443")),
+    ("COATCHECK_CALLBACK_QUEUE", "default", "default"),
+    ("COATCHECK_CALLBACK_LOOPBACK", "1", True),
     ("REDIS_CLUSTER", "1", True),
     ("REDIS_CLUSTER", "0", False),
     ("REDIS_WAIT_REPLICAS", "2", 2),
@@ -94,6 +102,10 @@ VALID = [
 
 INVALID = [
     ("COATCHECK_AUTH", "off", "none or tokens or iam"),
+    ("COATCHECK_CALLBACK_HOSTS", " , ", "names of hosts"),
+    ("COATCHECK_CALLBACK_HOSTS", "https://example.com", "names of hosts"),
+    ("COATCHECK_CALLBACK_QUEUE", "a queue", "letters, digits"),
+    ("COATCHECK_CALLBACK_LOOPBACK", "yes", "0 or 1"),
     ("REDIS_URL", "localhost:6379", "redis://"),
     ("REDIS_URL", "http://localhost", "redis://"),
     ("REDIS_URL", "redis:localhost", "redis://"),
@@ -279,3 +291,9 @@ def test_iam_settings_that_contradict_each_other_are_refused(
 def test_a_default_time_out_beyond_the_longest_one_is_refused() -> None:
     told = message({"REDIS_URL": "redis://x", "COATCHECK_MAX_TIMEOUT": "60"})
     assert "COATCHECK_DEFAULT_TIMEOUT=1800 should not be more than COATCHECK_MAX_TIMEOUT=60" in told
+
+
+def test_a_queue_for_callbacks_that_nobody_serves_is_refused() -> None:
+    assert "should be one of COATCHECK_QUEUES" in message(URL | {"COATCHECK_CALLBACK_QUEUE": "hooks"})
+    both = {"COATCHECK_CALLBACK_QUEUE": "hooks", "COATCHECK_QUEUES": "default,hooks"}
+    assert load(URL | both).callback_queue == "hooks"

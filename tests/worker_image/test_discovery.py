@@ -153,7 +153,7 @@ def test_the_catalogue_survives_its_file_byte_for_byte() -> None:
             ["@task of", "work", "cron='61 * * * *'", "Bad minute"],
         ),
         (
-            "from coatcheck import task\n@task(every='5m', arguments={'a': 'x'})\ndef work(a: int) -> None: ...",
+            "from coatcheck import task\n@task(every=9, arguments={'a': 'x'})\ndef work(a: int) -> None: ...",
             ["jobs.py:2", "function work", "arguments of its schedule don't fit", "valid integer"],
         ),
         (
