@@ -92,7 +92,7 @@ class Catalog:
             if document["format"] != FORMAT:
                 raise CatalogError(f"has format {document['format']}, this version reads {FORMAT}; {REBUILD}")
             return cls(tuple(_task(entry) for entry in document["tasks"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CatalogError(f"is not a catalogue ({error}); {REBUILD}") from error
 
 

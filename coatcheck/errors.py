@@ -11,6 +11,7 @@
         ├── ForbiddenError            403
         ├── UnknownTaskError          404
         ├── UnknownJobError           404
+        ├── UnknownScheduleError      404
         ├── NotFoundError             404
         ├── MethodNotAllowedError     405
         ├── ConflictError             409

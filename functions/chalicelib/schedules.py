@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.context import Context, current
-from chalicelib.documents import time
 from chalicelib.options import Options
 from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer, json_answer
@@ -13,6 +12,7 @@ from chalicelib.routing import Route
 from chalicelib.submissions import Entry, submit
 from chalicelib.tasks import accepted
 from coatcheck.catalog import TaskSpec
+from coatcheck.document import time
 from coatcheck.errors import UnknownScheduleError
 from coatcheck.job import utcnow
 from coatcheck.schedule import Schedule

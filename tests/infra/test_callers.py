@@ -79,10 +79,10 @@ ROWS: dict[tuple[str, str], Row] = {
     # The task has no schedule, which whoever may ask is told.
     ("GET", "/schedules/{name}"): Row(f"/schedules/{TASK}", Scope.READ, (*IN_VAIN, 403, 403, 404, 404, 404)),
     ("POST", "/schedules/{name}/pause"): Row(
-        f"/schedules/{TASK}/pause", Scope.ADMIN, (*IN_VAIN, 403, 403, 403, 403, 404), {}
+        f"/schedules/{TASK}/pause", Scope.ADMIN, (*IN_VAIN, 403, 403, 403, 404, 404), {}
     ),
     ("POST", "/schedules/{name}/resume"): Row(
-        f"/schedules/{TASK}/resume", Scope.ADMIN, (*IN_VAIN, 403, 403, 403, 403, 404), {}
+        f"/schedules/{TASK}/resume", Scope.ADMIN, (*IN_VAIN, 403, 403, 403, 404, 404), {}
     ),
     ("POST", "/schedules/{name}/run"): Row(
         f"/schedules/{TASK}/run", Scope.SUBMIT, (*IN_VAIN, 403, 403, 404, 404, 404), {}
