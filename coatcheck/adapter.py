@@ -35,6 +35,7 @@ from coatcheck.settings import Settings
 if TYPE_CHECKING:
     from coatcheck.catalog import TaskSpec
     from coatcheck.schedules import ScheduleState
+    from coatcheck.signing import Signatures
 
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
@@ -43,7 +44,8 @@ class QueueAdapter:
     """All that the HTTP functions do with the queue.
 
     Takes a client of Redis (``coatcheck.connection.connect``) and the settings. Every method raises
-    UnavailableError when Redis can't be reached or can't take writes.
+    UnavailableError when Redis can't be reached or can't take writes. Raises SecretError: jobs are to be
+    signed, and the keys can't be read.
     """
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
@@ -52,6 +54,7 @@ class QueueAdapter:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
         self._limits = Limits.of(settings)
+        self._signatures = signatures_of(settings)
 
     def submit(
         self,
@@ -83,7 +86,7 @@ class QueueAdapter:
             str(self._limits),
         ]
         for submission in submissions:
-            args += packed(submission, created_at, self._settings.failure_ttl)
+            args += packed(submission, created_at, self._settings.failure_ttl, self._signatures)
         keys = [self._keys.index]
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
@@ -159,7 +162,7 @@ class QueueAdapter:
     def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
         """What the hash of a job that is retried shall carry of the delivery of its next end."""
         delivery = self._delivery(job_id, url, queue, owner)
-        fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl)
+        fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl, self._signatures)
         return dumps([*chain.from_iterable(fields.items())])
 
     def _delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> Submission:
@@ -247,9 +250,20 @@ class QueueAdapter:
             return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit, access)
 
 
-def packed(submission: Submission, created_at: datetime, failure_ttl: int) -> tuple[str, bytes]:
+def signatures_of(settings: Settings) -> Signatures | None:
+    """What signs jobs, None where none are. Raises SettingsError: the keys can't be read."""
+    if not settings.signing_keys:
+        return None
+    from coatcheck.signing import Signatures  # a cold start without keys does without it
+
+    return Signatures.of(settings)
+
+
+def packed(
+    submission: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None
+) -> tuple[str, bytes]:
     """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
-    fields, data = encode_submission(submission, created_at, failure_ttl)
+    fields, data = encode_submission(submission, created_at, failure_ttl, signatures)
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
     return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from coatcheck.errors import CoatcheckError
+from coatcheck.errors import SecretError
+from coatcheck.secret_text import read_secret
 
 PREFIX = "whsec_"
 SIZE = 32
@@ -26,28 +27,24 @@ MASTERS = 2
 """Master secrets that are kept at a time: the new one and the last one. A callback is signed with both."""
 
 
-class CallbackSecretError(CoatcheckError):
-    """The secret can't be read or made; the message says where and why, and never the secret."""
-
-
 def new_master() -> str:
     """A new master secret, as it is kept."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SIZE)).decode()
 
 
 def parse(text: str) -> tuple[bytes, ...]:
-    """The master secrets of a text with one on each line, the newest first. Raises CallbackSecretError."""
+    """The master secrets of a text with one on each line, the newest first. Raises SecretError."""
     masters = []
     for line in text.split():
         try:
             master = base64.b64decode(line.removeprefix(PREFIX), validate=True)
         except binascii.Error:
-            raise CallbackSecretError("the callbacks' secret is not base64") from None
+            raise SecretError("the callbacks' secret is not base64") from None
         if len(master) < SMALLEST:
-            raise CallbackSecretError(f"the callbacks' secret has less than {SMALLEST} bytes")
+            raise SecretError(f"the callbacks' secret has less than {SMALLEST} bytes")
         masters.append(master)
     if not masters:
-        raise CallbackSecretError("there is no secret to sign callbacks with")
+        raise SecretError("there is no secret to sign callbacks with")
     return tuple(masters)
 
 
@@ -79,21 +76,13 @@ def headers(
 def read(place: str, client: Any = None) -> tuple[bytes, ...]:
     """The master secrets at a path or an ARN, the newest first. Takes a client of Secrets Manager, for tests.
 
-    Raises CallbackSecretError: also when others may read the file.
+    Raises SecretError: also when others may read the file.
     """
-    if place.startswith("arn:"):
-        return parse(_read_secret(place, client))
-    path = Path(place)
-    try:
-        if path.stat().st_mode & 0o077:
-            raise CallbackSecretError(f"{path} may be read by others: chmod 600 {path}")
-        return parse(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise CallbackSecretError(f"{path} can't be read ({type(error).__name__})") from None
+    return parse(read_secret(place, client))
 
 
 def keep(path: Path, masters: Sequence[str]) -> None:
-    """Write a file with master secrets that only its owner may read. Raises CallbackSecretError."""
+    """Write a file with master secrets that only its owner may read. Raises SecretError."""
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,18 +90,6 @@ def keep(path: Path, masters: Sequence[str]) -> None:
             file.write("".join(f"{master}\n" for master in masters))
         new.replace(path)
     except OSError as error:
-        raise CallbackSecretError(f"{path} can't be written: {error.strerror}") from None
+        raise SecretError(f"{path} can't be written: {error.strerror}") from None
     finally:
         new.unlink(missing_ok=True)
-
-
-def _read_secret(arn: str, client: Any) -> str:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from coatcheck.secrets_manager import open_client
-
-    try:
-        answer = (client or open_client(arn)).get_secret_value(SecretId=arn)
-    except (BotoCoreError, ClientError) as error:
-        raise CallbackSecretError(f"{arn} can't be read ({type(error).__name__})") from None
-    return str(answer["SecretString"])

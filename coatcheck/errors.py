@@ -2,6 +2,7 @@
 
     CoatcheckError
     ├── SettingsError             a setting is missing or invalid
+    │   └── SecretError               the secret that a setting names can't be read or used
     ├── CatalogError              a task or catalog.json is invalid
     ├── TokenError                a token can't be made, kept or read
     └── ProblemError              has an HTTP status; the API turns it into RFC 9457
@@ -42,6 +43,10 @@ class CoatcheckError(Exception):
 
 class SettingsError(CoatcheckError):
     """A setting is missing or invalid; the message names it, its value and what would be right."""
+
+
+class SecretError(SettingsError):
+    """The secret that a setting names can't be read or used; the message says why, never what it is."""
 
 
 class CatalogError(CoatcheckError):

@@ -36,6 +36,8 @@ class Settings:
     gateway_path: str
     auth: str
     tokens: str
+    signing_keys: str
+    unsigned_jobs: str
     callback_secret: str
     callback_hosts: tuple[str, ...]
     callback_queue: str
@@ -193,6 +195,20 @@ SETTINGS: tuple[Setting, ...] = (
         str,
         "",
         "Where the tokens are: a file, or a secret's ARN; empty: API Gateway has looked at them already.",
+    ),
+    Setting(
+        "signing_keys",
+        "COATCHECK_SIGNING_KEYS",
+        str,
+        "",
+        "Where the keys are that sign jobs: a file, or a secret's ARN; empty: jobs are not signed.",
+    ),
+    Setting(
+        "unsigned_jobs",
+        "COATCHECK_UNSIGNED_JOBS",
+        _choice("refuse", "run"),
+        "refuse",
+        "With signing keys: refuse jobs that are not signed, or run them while signing is being switched on.",
     ),
     Setting(
         "callback_secret",

@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from coatcheck.adapter import packed
+from coatcheck.adapter import packed, signatures_of
 from coatcheck.catalog import TaskSpec
 from coatcheck.connection import as_text
 from coatcheck.job import Submission, tick_job_id
@@ -44,6 +44,7 @@ class Ticker:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix)
         self._limits = str(Limits.of(settings))
+        self._signatures = signatures_of(settings)
         self._tasks = {task.name: (task, task.schedule) for task in tasks if task.schedule is not None}
         self._next: dict[str, datetime | None] = dict.fromkeys(self._tasks, datetime.min.replace(tzinfo=UTC))
         """When to look at each task again; None: its ticks have come to an end."""
@@ -104,7 +105,7 @@ class Ticker:
         )
         keys = [self._keys.schedule(task.name)]
         seconds = f"{tick.timestamp():.6f}"
-        job = packed(submission, datetime.now(UTC), settings.failure_ttl)
+        job = packed(submission, datetime.now(UTC), settings.failure_ttl, self._signatures)
         outcome = as_text(self._scripts.run("tick", keys, seconds, schedule.overlap, self._limits, *job))
         if outcome in ("new", "skipped"):
             log.info("%s is due (%s): %s", task.name, tick.isoformat(), outcome, extra={"task": task.name})

@@ -44,7 +44,7 @@ class Deliverer:
     def deliver(self, job_id: str, url: str, delivery: str) -> dict[str, Any]:
         """One attempt. Returns what is kept as the delivery's result.
 
-        Raises DeliveryError, UnavailableError, CallbackSecretError.
+        Raises DeliveryError, UnavailableError, SecretError.
         """
         try:
             job = self._adapter.get(job_id)

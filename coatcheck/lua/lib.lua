@@ -100,7 +100,8 @@ end
 -- What a worker needs to know of a job: names and values, those that there are.
 local function to_run(id)
   local names = {'data', 'timeout', 'attempt', 'at_most_once', 'retries', 'retries_left', 'retry_intervals',
-    'enqueued_at', 'started_at', 'traceparent', 'tracestate'}
+    'enqueued_at', 'started_at', 'traceparent', 'tracestate',
+    'origin', 'result_ttl', 'failure_ttl', 'owner', 'callback', 'signature'}
   local values, found = redis.call('HMGET', key('job', id), unpack(names)), {}
   for i, name in ipairs(names) do
     if values[i] then

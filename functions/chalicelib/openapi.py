@@ -20,7 +20,7 @@ from chalicelib.operations import (
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional, json_answer
 from chalicelib.routing import PUBLIC, Route
-from chalicelib.schemas import JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
+from chalicelib.schemas import ID, JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
 from coatcheck import __version__
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import (
@@ -39,7 +39,9 @@ from coatcheck.errors import (
     UnknownTaskError,
     UnsupportedMediaTypeError,
 )
+from coatcheck.logs import CURSOR
 from coatcheck.scopes import Scope
+from coatcheck.settings import NAME as QUEUE
 
 BODY_PROBLEMS = (
     InvalidJSONError,
@@ -114,6 +116,7 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
         tags=["tasks"],
         status=202,
         answer=content({"allOf": [ref("Job"), result]}),
+        job_id="/id",
         headers=("Location", "Retry-After", *LIMITS),
         parameters=[*OPTION_PARAMETERS, IDEMPOTENCY_KEY],
         body={**body, "required": bool(task.schema.get("required"))},
@@ -129,6 +132,8 @@ IDEMPOTENCY_KEY = parameter(
 )
 OPTION_PARAMETERS = [parameter(name, schema) for name, schema in OPTIONS.items()]
 NAME = parameter("name", TEXT, "path")
+QUEUE_NAME: Schema = {"type": "string", "pattern": f"^{QUEUE.pattern}$"}
+LOG_CURSOR: Schema = {"type": "string", "pattern": f"^({CURSOR.pattern})?$"}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
 SCHEDULE_PROBLEMS = (UnknownTaskError, UnknownScheduleError, UnavailableError)
@@ -158,10 +163,10 @@ PATHS: dict[str, Any] = {
             answer=content(ref("JobList")),
             parameters=[
                 parameter("status", JOB_STATUS),
-                parameter("queue", TEXT),
+                parameter("queue", QUEUE_NAME),
                 parameter("task", TEXT),
                 parameter("owner", TEXT, description="Whose jobs; an admin sees everybody's."),
-                parameter("cursor", TEXT, description="The next of the page before."),
+                parameter("cursor", ID, description="The next of the page before."),
                 parameter("limit", LIMIT),
             ],
             problems=(UnavailableError,),
@@ -173,6 +178,7 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Jobs")),
+            job_id="/jobs/0/id",
             headers=("Retry-After", *LIMITS),
             parameters=[IDEMPOTENCY_KEY],
             body={**content(ref("Batch")), "required": True},
@@ -185,6 +191,7 @@ PATHS: dict[str, Any] = {
             "Status and result",
             tags=["jobs"],
             answer=content(ref("Job")),
+            job_id="/id",
             headers=("ETag", "Retry-After"),
             cached=True,
             parameters=[JOB_ID_PARAMETER],
@@ -197,6 +204,7 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
+            job_id="/id",
             parameters=[JOB_ID_PARAMETER],
             problems=(*JOB_PROBLEMS, ConflictError),
         ),
@@ -209,6 +217,7 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
+            job_id="/id",
             headers=("Location", "Retry-After"),
             parameters=[JOB_ID_PARAMETER],
             problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
@@ -230,6 +239,7 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
+            job_id="/id",
             headers=("Location", "Retry-After"),
             parameters=[JOB_ID_PARAMETER],
             problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
@@ -244,7 +254,7 @@ PATHS: dict[str, Any] = {
             headers=("Retry-After",),
             parameters=[
                 JOB_ID_PARAMETER,
-                parameter("after", TEXT, description="The next of the piece before."),
+                parameter("after", LOG_CURSOR, description="The next of the piece before."),
             ],
             problems=JOB_PROBLEMS,
         )

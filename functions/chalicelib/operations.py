@@ -79,6 +79,10 @@ JOB_ID_PARAMETER = parameter("id", ID, "path")
 IF_NONE_MATCH = parameter("If-None-Match", TEXT, "header", "The ETag of an earlier answer.")
 
 
+OF_A_JOB = ("get_job", "get_log", "stop_job", "retry_job", "list_deliveries", "deliver_again")
+"""The operations that take the id of a job which another one has answered with."""
+
+
 def operation(
     operation_id: str,
     summary: str,
@@ -94,15 +98,21 @@ def operation(
     body: dict[str, Any] | None = None,
     problems: Sequence[type[ProblemError]] = (),
     others: Mapping[str, Any] | None = None,
+    job_id: str = "",
 ) -> dict[str, Any]:
     """An operation.
 
     Takes its scope, the content of the answer and its status; ``cached``: it has an ETag; the problems
-    beside those that any operation may answer; ``others``: responses that are no problems.
+    beside those that any operation may answer; ``others``: responses that are no problems; ``job_id``: where
+    the answer has a job's id, as a JSON Pointer.
     """
     success: dict[str, Any] = {"description": summary + ".", **answer}
     if headers:
         success["headers"] = {name: HEADERS[name] for name in headers}
+    if job_id:
+        success["links"] = {
+            name: {"operationId": name, "parameters": {"id": f"$response.body#{job_id}"}} for name in OF_A_JOB
+        }
     responses: dict[str, Any] = {str(status): success}
     if cached:
         responses["304"] = {"description": "Nothing changed since If-None-Match."}

@@ -173,7 +173,11 @@ OPTIONS: dict[str, Schema] = {
         "type": ["string", "integer"],
         "description": "Ended after that long: seconds, or 5m, 1h30m.",
     },
-    "callback": {**TEXT, "format": "uri", "description": "An https URL that the job's end is told to."},
+    "callback": {
+        **TEXT,
+        "pattern": "^https?://",
+        "description": "An https URL that the job's end is told to.",
+    },
 }
 
 ATTEMPT: dict[str, Schema] = {

@@ -20,7 +20,7 @@ SECRET = "CallbackSecret"  # noqa: S105
 
 
 def run(arguments: Namespace) -> int:
-    """Carry out the command. Returns the exit status. Raises CallbackSecretError."""
+    """Carry out the command. Returns the exit status. Raises SecretError."""
     console = Console(False, sys.stdin, sys.stdout, sys.stderr)
     try:
         text = _local(arguments) if arguments.target == "local" else _deployed(arguments)
@@ -37,7 +37,7 @@ def local_place(data: Path, environ: Mapping[str, str]) -> Path:
 
 
 def provide(path: Path) -> None:
-    """Make the file with a new secret, unless it is there. Raises CallbackSecretError."""
+    """Make the file with a new secret, unless it is there. Raises SecretError."""
     if not path.exists():
         callback_secret.keep(path, [callback_secret.new_master()])
 

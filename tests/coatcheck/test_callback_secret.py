@@ -12,7 +12,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from coatcheck import callback_secret
-from coatcheck.callback_secret import CallbackSecretError, headers, keep, new_master, parse, read, secret_of
+from coatcheck.callback_secret import headers, keep, new_master, parse, read, secret_of
+from coatcheck.errors import SecretError
 
 BODY = '{"type":"job.finished","data":{"name":"Müller"}}'.encode()
 
@@ -80,7 +81,7 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     keep(path, [new_master()])
     path.chmod(0o640)
-    with pytest.raises(CallbackSecretError, match="chmod 600"):
+    with pytest.raises(SecretError, match="chmod 600"):
         read(str(path))
 
 
@@ -88,13 +89,13 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_secret_is_not_told_to_anybody(text: str, tmp_path: Path) -> None:
     path = tmp_path / "secret"
     keep(path, [text])
-    with pytest.raises(CallbackSecretError) as found:
+    with pytest.raises(SecretError) as found:
         read(str(path))
     assert not text.strip() or text.strip() not in str(found.value)
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CallbackSecretError, match="FileNotFoundError"):
+    with pytest.raises(SecretError, match="FileNotFoundError"):
         read(str(tmp_path / "none"))
 
 
@@ -104,5 +105,5 @@ def test_on_aws_it_is_a_secret_as_cloudformation_makes_it() -> None:
     made = "A1b2" * 16
     arn = client.create_secret(Name="c", SecretString=made)["ARN"]
     assert read(arn, client) == (base64.b64decode(made),)
-    with pytest.raises(CallbackSecretError, match="ResourceNotFoundException"):
+    with pytest.raises(SecretError, match="ResourceNotFoundException"):
         read(arn.replace(":c-", ":d-"), client)
