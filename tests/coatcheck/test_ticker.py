@@ -27,6 +27,7 @@ from coatcheck.keys import Keys
 from coatcheck.schedule import Schedule
 from coatcheck.schedules import ScheduleState, pause_schedule, read_schedules
 from coatcheck.settings import Settings, load
+from coatcheck.signing import BadSignatureError, Signatures
 from coatcheck.ticker import Ticker
 from tests.coatcheck.conftest import WorkerByHand
 from tests.support.missing import missing
@@ -110,6 +111,26 @@ def test_a_tick_is_a_job_like_any_other(
     assert job.owner is None
     assert [each.id for each in adapter.list(task=TASK).jobs] == [job_id]
     assert examine(client, settings, pause=0, healing=0) == []
+
+
+def test_a_tick_is_signed_where_jobs_are(
+    clock: Time, client: redis.Redis, keys: Keys, settings: Settings, tmp_path: Path
+) -> None:
+    secret = tmp_path / "keys"
+    secret.write_text("secret-" * 8)
+    secret.chmod(0o600)
+    signing = replace(settings, signing_keys=str(secret))
+    ticker = Ticker(client, signing, [spec()])
+    ticker.tick()
+    clock.step(60)
+    ticker.tick()
+    (job_id,) = waiting(client, keys)
+    signatures = Signatures.of(signing)
+    assert signatures is not None
+    fields: Any = client.hgetall(keys.job(job_id))
+    signatures.check(job_id, fields)
+    with pytest.raises(BadSignatureError):
+        signatures.check(job_id, fields | {b"timeout": b"1"})
 
 
 def test_many_tickers_make_one_job_of_each_tick(
