@@ -11,7 +11,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -25,6 +26,9 @@ from coatcheck.logs import LogPage, read_log
 from coatcheck.overview import QueueInfo, WorkerInfo, read_queues
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
+
+if TYPE_CHECKING:
+    from coatcheck.waiting import Waiters
 
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
@@ -101,6 +105,13 @@ class QueueAdapter:
         if missing is not None and not found:
             raise missing
         return found
+
+    @cached_property
+    def waiters(self) -> Waiters:
+        """Those who wait for the end of a job."""
+        from coatcheck.waiting import Waiters
+
+        return Waiters(self._redis, self._keys, self._settings.wait_seats)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs.

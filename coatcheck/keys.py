@@ -75,3 +75,13 @@ class Keys:
     def idempotency(self, digest: str) -> str:
         """Hash of what an idempotency key was used for."""
         return f"{self.prefix}:idempotency:{digest}"
+
+    # Channels, which are no keys
+
+    def ended(self, job_id: str) -> str:
+        """Channel that is told a job's last status when it ends."""
+        return f"{self.prefix}:ended:{job_id}"
+
+    def waiter(self, token: str) -> str:
+        """Channel of one who waits for a job's end: so all who do can be counted, and called."""
+        return f"{self.prefix}:waiter:{token}"

@@ -122,11 +122,12 @@ local function gone(id)
   return true
 end
 
--- End a job: its status, its registry, and the time to live of all that belongs to it.
+-- End a job: its status, its registry, the time to live of all that belongs to it, and a word to who waits for it.
 local function finish(id, queue, status, registry, ttl)
   redis.call('HSET', key('job', id), 'status', status, 'ended_at', iso())
   redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
   redis.call('EXPIRE', key('job', id), ttl)
   redis.call('EXPIRE', key('results', id), ttl)
   redis.call('EXPIRE', key('log', id), ttl)
+  redis.call('PUBLISH', key('ended', id), status)
 end
