@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up catalog image localstack localstack-down venv test chaos soak lint bench bench-docs format lock clean
+.PHONY: help up catalog image localstack localstack-down venv test chaos soak lint audit sbom bench bench-docs format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,15 @@ lint: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@$(BIN)/zizmor --quiet --offline .github
+
+audit: $(VENV)/.installed-dev ## Look for known vulnerabilities in all that is locked (needs the network)
+	@for file in requirements-dev functions/requirements worker_image/requirements; do \
+		echo "$$file.txt" && $(BIN)/pip-audit --require-hashes --disable-pip --requirement $$file.txt || exit 1; done
+	$(BIN)/zizmor .github
+
+sbom: $(VENV)/.installed-dev ## Write what the function package and the image are made of (ARGS=folder, else build)
+	@$(BIN)/python -m infra.sbom $(or $(ARGS),build)
 
 bench: $(VENV)/.installed-dev $(VENV)/bench/.installed ## Measure all, beside other queues, against the goals (10 minutes)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -12,22 +12,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import redis
 
-from coatcheck.codec import MalformedJobError, decode_job, encode_submission
-from coatcheck.connection import reaching_redis
+from coatcheck import logs
+from coatcheck.callbacks import delivery_of
+from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_delivery, encode_submission
+from coatcheck.connection import as_text, reaching_redis
+from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
 from coatcheck.keys import Keys
+from coatcheck.limits import Limits
 from coatcheck.listing import JobPage, list_jobs
-from coatcheck.logs import LogPage, read_log
+from coatcheck.logs import LogPage
 from coatcheck.overview import QueueInfo, WorkerInfo, read_queues
+from coatcheck.scopes import EVERYTHING, Access
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
 if TYPE_CHECKING:
+    from coatcheck.signing import Signatures
     from coatcheck.waiting import Waiters
 
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
@@ -37,7 +44,8 @@ class QueueAdapter:
     """All that the HTTP functions do with the queue.
 
     Takes a client of Redis (``coatcheck.connection.connect``) and the settings. Every method raises
-    UnavailableError when Redis can't be reached or can't take writes.
+    UnavailableError when Redis can't be reached or can't take writes. Raises SecretError: jobs are to be
+    signed, and the keys can't be read.
     """
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
@@ -45,6 +53,8 @@ class QueueAdapter:
         self._settings = settings
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
+        self._limits = Limits.of(settings)
+        self._signatures = _signatures(settings)
 
     def submit(
         self,
@@ -52,59 +62,56 @@ class QueueAdapter:
         *,
         idempotency_key: str | None = None,
         fingerprint: str = "",
+        headers: dict[str, str] | None = None,
     ) -> list[Job]:
         """Submit jobs, all or none, in one transaction.
 
-        Takes checked submissions; with an idempotency key also the ``fingerprint`` of the request. The
-        same key and fingerprint again return the jobs of the first time, as long as any of them is kept;
-        those that are not kept any more are left out.
+        Takes checked submissions of one owner; with an idempotency key also the ``fingerprint`` of the
+        request. The same key and fingerprint again return the jobs of the first time, as long as any of
+        them is kept; those that are not kept any more are left out. ``headers`` are filled with what the
+        owner's limits are, and what is left of them.
 
-        Raises IdempotencyMismatchError: the key was used for another request.
+        Raises IdempotencyMismatchError: the key was used for another request; PayloadTooLargeError,
+        QueueFullError, RateLimitedError, TooManyWaitingError: a limit, and nothing was submitted.
         """
         if not submissions:
             return []
+        owner = submissions[0].owner or ""
+        self._limits.check_size(len(submissions), owner)
         created_at = utcnow()
         args: list[str | bytes | int] = [
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
+            owner,
+            str(self._limits),
         ]
         for submission in submissions:
-            args += _submission_args(submission, created_at, self._settings.failure_ttl)
-        digest = hashlib.sha256((idempotency_key or "").encode()).hexdigest()
+            args += _packed(submission, created_at, self._settings.failure_ttl, self._signatures)
+        keys = [self._keys.index]
+        if idempotency_key is not None:
+            keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
         with reaching_redis():
-            keys = [self._keys.index, self._keys.idempotency(digest)]
             answer = self._scripts.run("submit", keys, *args, durable=True)
         if answer[0] == b"mismatch":
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for a request with another task, other arguments or options."
             )
         if answer[0] == b"known":
-            return self._get_all(answer[1].decode().split(","))
+            return _kept(answer[1::2], answer[2::2])
+        if limit := self._limits.refusal(answer):
+            raise limit
+        if headers is not None:
+            headers |= self._limits.headers(answer[2])
         enqueued_at = parse_time(answer[1].decode())
         return [_submitted(submission, created_at, enqueued_at) for submission in submissions]
 
-    def get(self, job_id: str) -> Job:
-        """One job, in one round trip. Raises UnknownJobError."""
-        return self._get_all([_checked(job_id)])[0]
+    def get(self, job_id: str, access: Access = EVERYTHING) -> Job:
+        """One job, in one round trip.
 
-    def _get_all(self, job_ids: Sequence[str]) -> list[Job]:
-        """Those of the jobs that are kept. Raises UnknownJobError: none is."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for job_id in job_ids:
-            pipeline.hgetall(self._keys.job(job_id))
-            pipeline.xrevrange(self._keys.results(job_id), count=1)
-        found: list[Job] = []
-        missing: UnknownJobError | None = None
-        with reaching_redis():
-            answers = pipeline.execute(raise_on_error=False)
-            for job_id, fields, records in zip(job_ids, answers[::2], answers[1::2], strict=True):
-                try:
-                    found.append(_decoded(job_id, fields, records))
-                except UnknownJobError as error:
-                    missing = error
-        if missing is not None and not found:
-            raise missing
-        return found
+        Takes what the caller may deal with. Raises UnknownJobError: also when the job is another owner's;
+        ForbiddenError: its task is none of the caller's.
+        """
+        return self._run("read", job_id, access)
 
     @cached_property
     def waiters(self) -> Waiters:
@@ -113,49 +120,93 @@ class QueueAdapter:
 
         return Waiters(self._redis, self._keys, self._settings.wait_seats)
 
-    def cancel(self, job_id: str) -> Job:
-        """Cancel a job that waits; ask for the stop of one that runs.
+    def cancel(self, job_id: str, access: Access = EVERYTHING) -> Job:
+        """Cancel a job that waits; ask for the stop of one that runs. In one round trip.
 
-        Raises UnknownJobError; ConflictError: the job is over.
+        Raises UnknownJobError, ForbiddenError as ``get``; ConflictError: the job is over.
         """
-        with reaching_redis():
-            answer = self._scripts.run("cancel", [self._keys.job(_checked(job_id))], job_id, _token())
-        if answer[0] == b"unknown":
-            raise _unknown(job_id)
-        if answer[0] == b"ended":
-            raise ConflictError(f"The job is {answer[1].decode()} already: there is nothing to stop.")
-        return self.get(job_id)
+        return self._run("cancel", job_id, access, _token())
 
-    def retry(self, job_id: str) -> Job:
+    def retry(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """Run a failed, stopped or canceled job again, with the same arguments.
 
-        Raises UnknownJobError; ConflictError: the job is in another state.
+        In one round trip, with a callback in two.
+
+        It counts like a submission by the job's owner. Raises UnknownJobError, ForbiddenError as ``get``;
+        ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
+        limit.
         """
-        with reaching_redis():
-            answer = self._scripts.run("retry", [self._keys.job(_checked(job_id))], job_id, _token())
-        if answer[0] == b"unknown":
-            raise _unknown(job_id)
-        if answer[0] == b"refused":
-            raise ConflictError(
-                f"The job is {answer[1].decode()}: only failed, stopped and canceled jobs can be retried."
-            )
-        return self.get(job_id)
+        args = [_token(), str(self._limits)]
+        answer = self._ask("retry", job_id, access, *args)
+        if answer[0] == b"callback":
+            url, queue, owner = map(as_text, answer[1:])
+            delivery = self._next_delivery(job_id, url, queue, owner or None)
+            answer = self._ask("retry", job_id, access, *args, delivery)
+        return self._answered(job_id, access, answer)
 
-    def log(self, job_id: str, after: str | None = None) -> LogPage:
-        """What a job's task printed after the cursor of an earlier page.
+    def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
+        """A job's callback, and each attempt to tell the job's end to it.
 
-        Raises UnknownJobError; InvalidRequestError: the cursor is none that a page gave.
+        Raises UnknownJobError, ForbiddenError as ``get``.
         """
+        self.get(job_id, access)
         with reaching_redis():
-            page = read_log(self._redis, self._keys, _checked(job_id), after)
-        if page is None:
-            raise _unknown(job_id)
-        return page
+            return read_deliveries(self._redis, self._keys, job_id)
 
-    def queues(self, names: Sequence[str]) -> list[QueueInfo]:
-        """The depth, the oldest wait and the workers of each named queue."""
+    def deliver_again(self, job_id: str, access: Access = EVERYTHING) -> Job:
+        """Tell the end of a job to its callback once more. Returns the job that does it.
+
+        Raises UnknownJobError, ForbiddenError as ``get``; ConflictError: the job has no callback, or is not
+        over.
+        """
+        job, url = self.get(job_id, access), self.deliveries(job_id).callback
+        if url is None:
+            raise ConflictError("The job has no callback: it was submitted without one.")
+        if not job.ended:
+            raise ConflictError(f"The job is {job.status}: its end is told to its callback when it comes.")
+        return self.submit([self._delivery(job_id, url, job.queue, job.owner)])[0]
+
+    def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
+        """What the hash of a job that is retried shall carry of the delivery of its next end."""
+        delivery = self._delivery(job_id, url, queue, owner)
+        fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl, self._signatures)
+        return dumps([*chain.from_iterable(fields.items())])
+
+    def _delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> Submission:
+        return delivery_of(job_id, url, self._settings.callback_queue or queue, owner)
+
+    def log(self, job_id: str, after: str | None = None, access: Access = EVERYTHING) -> LogPage:
+        """What a job's task printed after the cursor of an earlier page. In one round trip.
+
+        Raises UnknownJobError, ForbiddenError as ``get``; InvalidRequestError: the cursor is none that a page
+        gave.
+        """
+        cursor = logs.checked_cursor(after)
+        keys = [self._keys.job(_checked(job_id)), self._keys.log(job_id)]
         with reaching_redis():
-            return read_queues(self._redis, self._keys, names)
+            answer = self._scripts.run("log", keys, job_id, *access.script_args(), cursor, logs.CHUNKS)
+        _raise_refusal(job_id, access, answer)
+        return logs.log_page(cursor, answer[1], answer[2])
+
+    def _run(self, script: str, job_id: str, access: Access, *args: str) -> Job:
+        """Run a script about one job that answers with the job."""
+        return self._answered(job_id, access, self._ask(script, job_id, access, *args))
+
+    def _ask(self, script: str, job_id: str, access: Access, *args: str) -> Any:
+        keys = [self._keys.job(_checked(job_id))]
+        with reaching_redis():
+            return self._scripts.run(script, keys, job_id, *access.script_args(), *args)
+
+    def _answered(self, job_id: str, access: Access, answer: Sequence[Any]) -> Job:
+        _raise_refusal(job_id, access, answer)
+        if limit := self._limits.refusal(answer):
+            raise limit
+        return _decoded(job_id, answer[1])
+
+    def queues(self, names: Sequence[str], access: Access = EVERYTHING) -> list[QueueInfo]:
+        """The depth, the oldest wait and the workers of each named queue; of their jobs only the caller's."""
+        with reaching_redis():
+            return read_queues(self._redis, self._keys, names, access)
 
     def ping(self) -> None:
         """Raises UnavailableError unless Redis answers."""
@@ -170,33 +221,36 @@ class QueueAdapter:
         task: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
+        access: Access = EVERYTHING,
     ) -> JobPage:
         """A page of jobs, newest first, without their arguments, results and tracebacks.
 
-        Takes filters, the ``cursor`` of the page before and the most jobs to return.
+        Takes filters, the ``cursor`` of the page before, the most jobs to return, and which jobs the caller
+        sees: ``Access(owner)`` is the filter for an owner.
 
         Raises InvalidRequestError: the cursor is none that a page gave.
         """
         if cursor is not None and not is_job_id(cursor):
             raise InvalidRequestError("The cursor is none that a list of jobs gave: start again without it.")
         with reaching_redis():
-            return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit)
+            return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit, access)
 
 
-def _submission_args(
-    submission: Submission, created_at: datetime, failure_ttl: int
-) -> list[str | bytes | int]:
-    fields = encode_submission(submission, created_at, failure_ttl)
+def _signatures(settings: Settings) -> Signatures | None:
+    if not settings.signing_keys:
+        return None
+    from coatcheck.signing import Signatures  # a cold start without keys does without it
+
+    return Signatures.of(settings)
+
+
+def _packed(
+    submission: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None
+) -> tuple[str, bytes]:
+    """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
+    fields, data = encode_submission(submission, created_at, failure_ttl, signatures)
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
-    args: list[str | bytes | int] = [
-        submission.id,
-        submission.queue,
-        due,
-        len(fields),
-    ]
-    for name, value in fields.items():
-        args += (name, value)
-    return args
+    return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 
 
 def _submitted(submission: Submission, created_at: datetime, enqueued_at: datetime) -> Job:
@@ -208,23 +262,52 @@ def _submitted(submission: Submission, created_at: datetime, enqueued_at: dateti
         arguments=submission.arguments,
         created_at=created_at,
         enqueued_at=enqueued_at,
+        owner=submission.owner,
     )
     if submission.at is None:
         return job
     return replace(job, status=JobStatus.SCHEDULED, enqueued_at=None, scheduled_for=submission.at)
 
 
-def _decoded(job_id: str, fields: Any, records: Any) -> Job:
-    for answer in (fields, records):
-        if isinstance(answer, redis.ResponseError) and not str(answer).startswith("WRONGTYPE"):
-            raise answer
-    if not isinstance(fields, dict) or not fields:
+def _kept(job_ids: Sequence[bytes], answers: Sequence[Any]) -> list[Job]:
+    """Those of the jobs that are kept, and can be read. Raises UnknownJobError: none is."""
+    found: list[Job] = []
+    missing: UnknownJobError | None = None
+    for job_id, shown in zip(job_ids, answers, strict=True):
+        try:
+            found.append(_decoded(as_text(job_id), shown))
+        except UnknownJobError as error:
+            missing = error
+    if missing is not None and not found:
+        raise missing
+    return found
+
+
+def _decoded(job_id: str, shown: Sequence[Sequence[bytes]]) -> Job:
+    """A job from its hash and the newest record of its results, as ``lib.lua`` shows it."""
+    fields, record = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in shown)
+    if not fields:
         raise _unknown(job_id)
-    record = records[0][1] if isinstance(records, list) and records else None
     try:
         return decode_job(job_id, fields, record)
     except MalformedJobError as error:
         raise UnknownJobError(f"What Redis holds under {job_id} can't be read: {error}.") from error
+
+
+def _raise_refusal(job_id: str, access: Access, answer: Sequence[Any]) -> None:
+    """What a script answers when it did nothing, as an error."""
+    match answer[0]:
+        case b"unknown":
+            raise _unknown(job_id)
+        case b"forbidden":
+            access.check_task(as_text(answer[1]))
+            raise _unknown(job_id)
+        case b"ended":
+            raise ConflictError(f"The job is {as_text(answer[1])} already: there is nothing to stop.")
+        case b"refused":
+            raise ConflictError(
+                f"The job is {as_text(answer[1])}: only failed, stopped and canceled jobs can be retried."
+            )
 
 
 def _checked(job_id: str) -> str:

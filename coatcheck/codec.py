@@ -8,7 +8,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.job import (
     Job,
@@ -21,6 +21,9 @@ from coatcheck.job import (
     submitted_at_ms,
 )
 from coatcheck.trace_context import TraceContext, read_context
+
+if TYPE_CHECKING:
+    from coatcheck.signing import Signatures
 
 ENTRY_POINT = "worker_image.runner.run"
 """The one function that jobs name. Which task it runs travels as data, so that whoever can write to
@@ -41,25 +44,39 @@ SUMMARY_FIELDS = (
     "progress",
     "error",
     "stop_requested",
+    "owner",
 )
 """The fields of a job's hash that a list shows: all that stay small."""
 
+COMPRESS_FROM = 512
+"""Bytes of a job's data from which on it is compressed. Below it costs more than it saves; RQ reads both."""
 MAX_DATA = 64 * 1024 * 1024
 """Most bytes that a job's data may decompress to."""
 
 
 class MalformedJobError(ValueError):
-    """A hash in Redis is no job of ours."""
+    """A hash in Redis is no job of ours. ``kind`` is the type of the error that its job ends with."""
+
+    kind = "MalformedJob"
+
+
+class QuarantinedJobError(MalformedJobError):
+    """A job was changed or planted: its signature does not hold."""
+
+    kind = "Quarantined"
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def dumps(value: Any) -> str:
     """JSON as short as it gets. Raises ValueError for NaN and infinities, TypeError for other types."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _loads(text: bytes) -> Any:
     """Read JSON. Raises ValueError for NaN and infinities too, which no answer could hold."""
-    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    return _DECODER.decode(text.decode())
 
 
 def _finite(text: str) -> float:
@@ -69,7 +86,16 @@ def _finite(text: str) -> float:
     return number
 
 
+_DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
+
+
+def _deflate(data: bytes) -> bytes:
+    return data if len(data) < COMPRESS_FROM else zlib.compress(data, 1)
+
+
 def _inflate(data: bytes) -> bytes:
+    if data[:1] == b"[":
+        return data
     inflater = zlib.decompressobj()
     text = inflater.decompress(data, MAX_DATA)
     if not inflater.eof:
@@ -78,15 +104,22 @@ def _inflate(data: bytes) -> bytes:
 
 
 def encode_submission(
-    submission: Submission, created_at: datetime, failure_ttl: int
-) -> dict[str, str | bytes]:
-    """The hash of a new job, in RQ's fields; status and times of its queue are the script's."""
+    submission: Submission,
+    created_at: datetime,
+    failure_ttl: int,
+    signatures: Signatures | None = None,
+    *,
+    compress: bool = True,
+) -> tuple[dict[str, str], bytes]:
+    """A new job's fields as RQ names them, and its ``data``; status and times are the script's.
+
+    Takes what signs jobs, None where they are not signed; ``compress``: where it saves something.
+    """
     call: list[Any] = [ENTRY_POINT, None, [submission.task, submission.arguments], {}]
-    fields: dict[str, str | bytes] = {
+    fields = {
         "created_at": format_time(created_at),
         "origin": submission.queue,
         "description": submission.task,
-        "data": zlib.compress(dumps(call).encode(), 1),
         "timeout": str(submission.timeout),
         "result_ttl": str(submission.result_ttl),
         "failure_ttl": str(failure_ttl),
@@ -96,11 +129,33 @@ def encode_submission(
     elif submission.retries:
         fields["retries"] = fields["retries_left"] = str(submission.retries)
         fields["retry_intervals"] = dumps(list(submission.retry_delays) or [0])
+    if submission.owner is not None:
+        fields["owner"] = submission.owner
     if submission.trace is not None:
         fields["traceparent"] = submission.trace.traceparent
         if submission.trace.tracestate:
             fields["tracestate"] = submission.trace.tracestate
-    return fields
+    if submission.delivery is not None:
+        fields |= encode_delivery(submission.delivery, created_at, failure_ttl, signatures)
+    data = dumps(call).encode()
+    if compress:
+        data = _deflate(data)
+    if signatures is not None:
+        fields["signature"] = signatures.sign(submission.id, fields, data)
+    return fields, data
+
+
+def encode_delivery(
+    delivery: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None = None
+) -> dict[str, str]:
+    """What a job's hash carries of the delivery to its callback: the URL, the delivery's id and its hash."""
+    fields, data = encode_submission(delivery, created_at, failure_ttl, signatures, compress=False)
+    carried = fields | {"data": data.decode()}
+    return {
+        "callback": delivery.arguments["url"],
+        "delivery": delivery.id,
+        **{f"delivery.{name}": value for name, value in carried.items()},
+    }
 
 
 def decode_trace(fields: Mapping[bytes, bytes]) -> TraceContext | None:
@@ -195,6 +250,7 @@ def _job(
             ended_at=_time(fields, "ended_at"),
             worker=_text(fields, "worker_name") or None,
             stop_requested=status is JobStatus.STARTED and fields.get(b"stop_requested") == b"1",
+            owner=_text(fields, "owner") or None,
         )
     except (
         ValueError,

@@ -2,6 +2,7 @@
 
     CoatcheckError
     ├── SettingsError             a setting is missing or invalid
+    │   └── SecretError               the secret that a setting names can't be read or used
     ├── CatalogError              a task or catalog.json is invalid
     ├── TokenError                a token can't be made, kept or read
     └── ProblemError              has an HTTP status; the API turns it into RFC 9457
@@ -18,7 +19,10 @@
         ├── UnsupportedMediaTypeError 415
         ├── InvalidArgumentsError     422
         ├── IdempotencyMismatchError  422
+        ├── RateLimitedError          429
+        ├── TooManyWaitingError       429
         ├── InternalError             500
+        ├── QueueFullError            503
         └── UnavailableError          503
 
 A ``ProblemError`` carries all that an answer needs, so that HTTP is made of it in one place
@@ -38,6 +42,10 @@ class CoatcheckError(Exception):
 
 class SettingsError(CoatcheckError):
     """A setting is missing or invalid; the message names it, its value and what would be right."""
+
+
+class SecretError(SettingsError):
+    """The secret that a setting names can't be read or used; the message says why, never what it is."""
 
 
 class CatalogError(CoatcheckError):
@@ -192,8 +200,32 @@ class IdempotencyMismatchError(ProblemError):
     title = "The idempotency key belongs to another request"
 
 
+class RateLimitedError(ProblemError):
+    """The caller submits more jobs in a minute than ``COATCHECK_JOBS_PER_MINUTE``."""
+
+    status = 429
+    slug = "rate-limited"
+    title = "Too many jobs in a short time"
+
+
+class TooManyWaitingError(ProblemError):
+    """More jobs of the caller would wait than ``COATCHECK_MAX_WAITING``."""
+
+    status = 429
+    slug = "too-many-waiting"
+    title = "Too many jobs of the caller wait"
+
+
 class InternalError(ProblemError):
     """A defect of ours; the log has the traceback."""
+
+
+class QueueFullError(ProblemError):
+    """More jobs would wait on a queue than ``COATCHECK_MAX_QUEUED``."""
+
+    status = 503
+    slug = "queue-full"
+    title = "The queue is full"
 
 
 class UnavailableError(ProblemError):

@@ -35,6 +35,8 @@ RETRYABLE_STATUSES = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.C
 """Ended without a result: can be run again."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, which sorts like the numbers
+_SPELLED = (_ALPHABET * 8).encode()
+"""A character for each byte, each for as many of them: five random bits of a byte's eight."""
 _TIME_CHARS = 11
 _RANDOM_CHARS = 25
 JOB_ID = re.compile(rf"[{_ALPHABET}]{{{_TIME_CHARS + _RANDOM_CHARS}}}")
@@ -51,7 +53,9 @@ def new_job_id(now: float | None = None) -> str:
     id can read the job. Takes the time in seconds, for tests.
     """
     microseconds = _next_microsecond() if now is None else int(now * 1_000_000)
-    return _base32(microseconds, _TIME_CHARS) + _base32(secrets.randbits(5 * _RANDOM_CHARS), _RANDOM_CHARS)
+    return (
+        _base32(microseconds, _TIME_CHARS) + secrets.token_bytes(_RANDOM_CHARS).translate(_SPELLED).decode()
+    )
 
 
 def _next_microsecond() -> int:
@@ -97,7 +101,10 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as read from Redis in one round trip. Times are in UTC."""
+    """A job as read from Redis in one round trip. Times are in UTC.
+
+    ``owner`` is who submitted it, None where callers were not asked.
+    """
 
     id: str
     task: str
@@ -116,6 +123,7 @@ class Job:
     ended_at: datetime | None = None
     worker: str | None = None
     stop_requested: bool = False
+    owner: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -130,6 +138,7 @@ class Submission:
     ``timeout``, ``result_ttl`` and ``retry_delays`` are in seconds. ``retries`` None: an error fails
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
     happens. ``at``: not before that time. ``trace``: the span that submits it, where tracing is on.
+    ``owner``: who submits it, where callers are asked. ``delivery``: the job that tells its end to a URL.
     """
 
     task: str
@@ -141,6 +150,8 @@ class Submission:
     retry_delays: tuple[int, ...] = ()
     at: datetime | None = None
     trace: TraceContext | None = None
+    owner: str | None = None
+    delivery: Submission | None = None
     id: str = field(default_factory=new_job_id)
 
 
@@ -151,7 +162,7 @@ def utcnow() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """RQ's format of a time, which is RFC 3339 too: ``2026-11-25T10:00:00.000000Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

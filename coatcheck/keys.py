@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -72,6 +73,14 @@ class Keys:
         """Stream of what a job's task printed."""
         return f"{self.prefix}:log:{job_id}"
 
+    def waiting(self, owner: str) -> str:
+        """Set of the ids of an owner's jobs that wait, so that a limit can count them."""
+        return f"{self.prefix}:waiting:{owner_digest(owner)}"
+
+    def rate(self, owner: str) -> str:
+        """The token bucket of an owner's submissions, for the limit of a minute."""
+        return f"{self.prefix}:rate:{owner_digest(owner)}"
+
     def idempotency(self, digest: str) -> str:
         """Hash of what an idempotency key was used for."""
         return f"{self.prefix}:idempotency:{digest}"
@@ -85,3 +94,8 @@ class Keys:
     def waiter(self, token: str) -> str:
         """Channel of one who waits for a job's end: so all who do can be counted, and called."""
         return f"{self.prefix}:waiter:{token}"
+
+
+def owner_digest(owner: str) -> str:
+    """What stands for an owner in the names of keys, as the scripts make it: a name may hold anything."""
+    return hashlib.sha1(owner.encode(), usedforsecurity=False).hexdigest()

@@ -12,6 +12,7 @@ from coatcheck.codec import SUMMARY_FIELDS, MalformedJobError, decode_summary
 from coatcheck.connection import as_text
 from coatcheck.job import Job, JobStatus, is_job_id
 from coatcheck.keys import Keys
+from coatcheck.scopes import EVERYTHING, Access
 
 CHUNK = 200
 """Jobs read in one round trip."""
@@ -49,6 +50,7 @@ def list_jobs(
     task: str | None,
     cursor: str | None,
     limit: int,
+    access: Access = EVERYTHING,
 ) -> JobPage:
     """A page of the jobs that fit the filters. The cursor is the id of the last job looked at."""
     found: list[Job] = []
@@ -61,6 +63,7 @@ def list_jobs(
                 and status in (None, job.status)
                 and queue in (None, job.queue)
                 and task in (None, job.task)
+                and access.sees(job.owner, job.task)
             ):
                 if len(found) == limit:
                     return JobPage(found, found[-1].id)

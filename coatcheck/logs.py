@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import redis
 
 from coatcheck.connection import as_text
 from coatcheck.errors import InvalidRequestError
 from coatcheck.job import ENDED_STATUSES
-from coatcheck.keys import Keys
 
 CURSOR = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 """The id of a stream's entry: two numbers of 64 bits, of which those of 20 digits never come."""
@@ -32,23 +30,20 @@ class LogPage:
     cut: bool
 
 
-def read_log(client: redis.Redis, keys: Keys, job_id: str, after: str | None) -> LogPage | None:
-    """The piece of a job's log after a cursor, None when there is no such job.
-
-    Raises InvalidRequestError: the cursor is none that a page gave.
-    """
+def checked_cursor(after: str | None) -> str:
+    """Where a page begins. Raises InvalidRequestError: the cursor is none that a page gave."""
     cursor = after or START
     if not CURSOR.fullmatch(cursor):
         raise InvalidRequestError("The cursor is none that a log gave: start again without 'after'.")
-    pipeline = client.pipeline()
-    pipeline.hget(keys.job(job_id), "status")
-    pipeline.xrange(keys.log(job_id), f"({cursor}", "+", count=CHUNKS)
-    status, entries = pipeline.execute()
-    if status is None:
-        return None
+    return cursor
+
+
+def log_page(cursor: str, status: bytes, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> LogPage:
+    """A page from what ``log.lua`` answers: the job's status, and the pieces after the cursor."""
+    pieces = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
     return LogPage(
-        text="".join(fields.get(b"t", b"").decode("utf-8", "replace") for _, fields in entries),
+        text="".join(piece.get(b"t", b"").decode("utf-8", "replace") for piece in pieces),
         next=entries[-1][0].decode() if entries else cursor,
         ended=as_text(status) in ENDED_STATUSES and len(entries) < CHUNKS,
-        cut=any(b"cut" in fields for _, fields in entries),
+        cut=any(b"cut" in piece for piece in pieces),
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import redis
 
+from coatcheck.connection import as_text
 from coatcheck.job import JobStatus, parse_time, utcnow
 from coatcheck.keys import Keys
 from coatcheck.listing import REGISTRIES
+from coatcheck.scopes import EVERYTHING, Access
 
 WORKER_SILENCE = 30
 """Seconds without a heartbeat after which a worker counts as gone."""
@@ -47,8 +49,13 @@ class QueueInfo:
     workers: list[WorkerInfo] = field(default_factory=list)
 
 
-def read_queues(client: redis.Redis, keys: Keys, names: Sequence[str]) -> list[QueueInfo]:
-    """The named queues, in that order, in two round trips. Nothing is changed by reading."""
+def read_queues(
+    client: redis.Redis, keys: Keys, names: Sequence[str], access: Access = EVERYTHING
+) -> list[QueueInfo]:
+    """The named queues, in that order, in two round trips. Nothing is changed by reading.
+
+    Of what workers do only the jobs are told that the caller sees, which is a third round trip.
+    """
     pipeline = client.pipeline(transaction=False)
     for name in names:
         pipeline.llen(keys.queue(name))
@@ -88,7 +95,29 @@ def read_queues(client: redis.Redis, keys: Keys, names: Sequence[str]) -> list[Q
             if worker is not None and (now - worker.last_heartbeat).total_seconds() < WORKER_SILENCE
         ]
         queues.append(QueueInfo(name, counts, oldest, alive))
-    return queues
+    return queues if access == EVERYTHING else _only_theirs(client, keys, queues, access)
+
+
+def _only_theirs(
+    client: redis.Redis, keys: Keys, queues: Sequence[QueueInfo], access: Access
+) -> list[QueueInfo]:
+    """The queues, whose workers show only those jobs that the caller sees."""
+    running = sorted({worker.job for queue in queues for worker in queue.workers if worker.job})
+    pipeline = client.pipeline(transaction=False)
+    for job_id in running:
+        pipeline.hmget(keys.job(job_id), "owner", "description")
+    theirs = {
+        job_id
+        for job_id, answer in zip(running, pipeline.execute(raise_on_error=False), strict=True)
+        if isinstance(answer, list) and all(answer) and access.sees(*map(as_text, answer))
+    }
+    return [
+        replace(
+            queue,
+            workers=[replace(each, job=each.job if each.job in theirs else None) for each in queue.workers],
+        )
+        for queue in queues
+    ]
 
 
 def _age(enqueued_at: bytes | None, now: datetime) -> float | None:

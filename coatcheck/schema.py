@@ -22,6 +22,9 @@ Failure = tuple[list[str | int], str]
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """What the validator compiles. Of 2020-12, as pydantic writes it, only ``prefixItems`` differs."""
 
+MAX_CHECKS = 256
+"""Most compiled schemas that are kept."""
+
 FORMATS = {
     "uuid": r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z",
 }
@@ -72,7 +75,7 @@ def field_errors(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = ""
 def _failures(schema: Mapping[str, Any], value: Any) -> list[Failure]:
     import fastjsonschema  # imported by the first submission only: a status look-up never pays for it
 
-    check = _validator(json.dumps(schema))
+    check = _check_of(schema)
     definitions = schema.get("$defs", {})
     try:
         check(value)
@@ -83,7 +86,21 @@ def _failures(schema: Mapping[str, Any], value: Any) -> list[Failure]:
     return []
 
 
-@lru_cache(maxsize=256)
+def _check_of(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """The compiled check of a schema: the catalogue's are the same objects in every request."""
+    known = _checks.get(id(schema))
+    if known is None or known[0] is not schema:
+        if len(_checks) >= MAX_CHECKS:
+            _checks.clear()
+        # With the schema itself, so that its id is not given to another one.
+        known = _checks[id(schema)] = (schema, _validator(json.dumps(schema)))
+    return known[1]
+
+
+_checks: dict[int, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], Any]]] = {}
+
+
+@lru_cache(maxsize=MAX_CHECKS)
 def _validator(schema: str) -> Callable[[Mapping[str, Any]], Any]:
     import fastjsonschema
 

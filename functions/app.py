@@ -9,6 +9,7 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rat
 
 from chalicelib import (
     callers,
+    deliveries,
     health,
     jobs,
     metrics,
@@ -34,7 +35,7 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     return callers.authorize(request)
 
 
-for resource in (page, tasks, jobs, queues, prometheus, health, openapi, story):
+for resource in (page, tasks, jobs, deliveries, queues, prometheus, health, openapi, story):
     routing.bind(app, resource.ROUTES, authorizer)
 
 

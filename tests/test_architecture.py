@@ -23,7 +23,11 @@ ROOMS = {
 """Each room, and the rooms that it may import."""
 INSIDE = {"app": "functions", "chalicelib": "functions"}
 """Modules that lie in a room without its name: Lambda has ``functions/`` on its path."""
-FORBIDDEN = {"coatcheck": {"boto3", "chalice", "pydantic", "rq"}, "functions": {"pydantic", "rq"}}
+FORBIDDEN = {
+    "coatcheck": {"boto3", "chalice", "pydantic", "rq"},
+    "functions": {"httpx", "pydantic", "rq"},
+    "worker_image": {"httpx"},
+}
 """What a room must do without, so that a Lambda starts fast."""
 LATE = {"coatcheck": {"botocore"}, "functions": {"boto3", "botocore"}}
 """What only a function that needs it may import, so that the other starts stay fast."""
@@ -82,6 +86,24 @@ def test_what_is_optional_is_imported_in_one_place_only() -> None:
         if item.name.startswith(("opentelemetry", "prometheus_client"))
     }
     assert found == {("coatcheck/tracing.py", "opentelemetry")}
+
+
+def test_the_client_imports_little_of_the_rest() -> None:
+    found = {
+        item.name
+        for path in (ROOT / "coatcheck" / "client").rglob("*.py")
+        for item in imports(ast.parse(path.read_text()))
+        if item.name.startswith("coatcheck") and not item.name.startswith("coatcheck.client")
+    }
+    assert found == {"coatcheck", "coatcheck.errors", "coatcheck.job"}
+
+
+def test_nothing_but_commands_uses_the_client() -> None:
+    for room in ("coatcheck", "functions", "worker_image"):
+        for path in (ROOT / room).rglob("*.py"):
+            if "client" not in path.relative_to(ROOT).parts:
+                names = [item.name for item in imports(ast.parse(path.read_text()))]
+                assert not [name for name in names if name.startswith("coatcheck.client")], path
 
 
 @pytest.mark.parametrize("room", ROOMS)

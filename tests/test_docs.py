@@ -7,6 +7,7 @@ from argparse import ArgumentParser, _SubParsersAction
 
 import pytest
 
+from coatcheck.client.transport import VARIABLES
 from coatcheck.errors import problem_classes
 from coatcheck.settings import SETTINGS, Setting
 from infra.cli import build_parser
@@ -37,7 +38,13 @@ def test_every_setting_that_a_document_names_exists() -> None:
     named: set[str] = set()
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]:
         named |= set(re.findall(r"\b(?:COATCHECK|WORKER)_[A-Z_]+\b", path.read_text()))
-    assert named - OUTSIDE <= {setting.variable for setting in SETTINGS}
+    assert named - OUTSIDE - set(VARIABLES) <= {setting.variable for setting in SETTINGS}
+
+
+def test_the_clients_variables_are_documented() -> None:
+    page = (ROOT / "docs" / "client.md").read_text()
+    rows = [line for line in page.splitlines() if re.match(r"\| `COATCHECK_[A-Z_]+` \|", line)]
+    assert rows == [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
 
 
 def commands() -> dict[str, ArgumentParser]:

@@ -71,7 +71,7 @@ def discover(package: str) -> dict[str, Task]:
         faults += _repeated(module)
         for function in _public_functions(module):
             try:
-                task = _task(name, function)
+                task = task_of(name, function)
             except CatalogError as error:
                 faults.append(str(error))
                 continue
@@ -141,7 +141,8 @@ def _repeated(module: ModuleType) -> list[str]:
     ]
 
 
-def _task(module: str, function: Function) -> Task:
+def task_of(module: str, function: Function) -> Task:
+    """A function as a task of a module. Raises CatalogError."""
     options = options_of(function)
     name = options.name or function.__name__
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

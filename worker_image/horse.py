@@ -26,6 +26,7 @@ from coatcheck.settings import Settings, load
 from coatcheck.task import set_reporter
 from coatcheck.trace_context import open_tracing
 from worker_image import runner
+from worker_image.builtin import builtin_tasks
 from worker_image.discovery import Task, catalog_of, discover
 from worker_image.lifeline import SERVICE
 
@@ -85,7 +86,8 @@ def main() -> None:
     if tracing is not None:
         # What a task's process logs is the job's log, and a collector that is away is none of its business.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-    reporter.send(ready=catalog_of(tasks).version, tasks=list(tasks), traces=tracing is not None)
+    version, tasks = catalog_of(tasks).version, {**tasks, **builtin_tasks()}
+    reporter.send(ready=version, tasks=list(tasks), traces=tracing is not None)
     set_reporter(reporter.progress)
     with channel.makefile("rb") as lines:
         for line in lines:

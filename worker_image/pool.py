@@ -22,6 +22,7 @@ from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
+from coatcheck.signing import Signatures
 from worker_image import protection
 from worker_image.janitor import Janitor
 from worker_image.lifeline import BUSY, EX_CONFIG, VARIABLE, follow_parent
@@ -270,6 +271,7 @@ def main() -> int:
         configure(settings.log_format)
         queues = all_queues(settings)
         check_login(settings)
+        Signatures.of(settings)
     except (SettingsError, CatalogError) as error:
         log.error("%s", error)
         return EX_CONFIG

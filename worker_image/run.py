@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coatcheck.codec import MalformedJobError, decode_call
+from coatcheck.codec import MalformedJobError, QuarantinedJobError, decode_call
 from coatcheck.job import JobError
+from coatcheck.signing import BadSignatureError, Signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,14 @@ class Run:
         self._cut = False
         self._cut_told = False
 
-    def read(self) -> None:
-        """Read what is to be run from the job's hash. Raises MalformedJobError."""
+    def read(self, signatures: Signatures | None = None) -> None:
+        """Read what is to be run from the job's hash. Takes what checks its signature, where jobs are signed.
+
+        Raises MalformedJobError; QuarantinedJobError: it was changed or planted.
+        """
         fields = self.fields
+        if signatures is not None:
+            self._check(signatures)
         self.at_most_once = fields.get(b"at_most_once") == b"1"
         self.task, self.arguments = decode_call(fields.get(b"data", b""))
         try:
@@ -60,6 +67,22 @@ class Run:
             self.retry_delay = delays[min(max(total - left, 0), len(delays) - 1)] if delays else 0
         except (KeyError, ValueError, TypeError) as error:
             raise MalformedJobError(f"the job's hash is damaged: {error}") from error
+
+    def _check(self, signatures: Signatures) -> None:
+        try:
+            signatures.check(self.job_id, self.fields)
+            if self.fields.get(b"origin") != self.queue.encode():
+                raise BadSignatureError("it was put on another queue")
+            if self._count(b"retries_left") > self._count(b"retries"):
+                raise BadSignatureError("it has more retries left than it was given")
+        except BadSignatureError as error:
+            raise QuarantinedJobError(f"the job was changed or planted: {error}") from None
+
+    def _count(self, field: bytes) -> int:
+        text = self.fields.get(field, b"0")
+        if not re.fullmatch(rb"[0-9]{1,9}", text):
+            raise BadSignatureError(f"its {field.decode()} is no number")
+        return int(text)
 
     def log_fields(self, **more: Any) -> dict[str, Any]:
         """What a log record about this run carries."""
@@ -124,6 +147,12 @@ class Outcome:
     def failed(cls, kind: str, message: str) -> Outcome:
         """A failure that the worker found, not the task."""
         return cls("failed", error=JobError(kind, message), note=f": {message}")
+
+    @classmethod
+    def refused(cls, error: MalformedJobError) -> Outcome:
+        """A job that nobody shall run: nothing was, and retries would not help."""
+        message = f"{error}; nothing was run"
+        return cls("refused", error=JobError(error.kind, message), by_task=True, note=f": {message}")
 
     @classmethod
     def unknown(cls, task: str) -> Outcome:

@@ -16,6 +16,7 @@ from coatcheck.codec import dumps
 from coatcheck.errors import CoatcheckError
 from coatcheck.job import JobError
 from coatcheck.settings import load
+from worker_image.builtin import builtin_tasks
 from worker_image.discovery import Task, discover
 
 MAX_MESSAGE = 4_000
@@ -104,7 +105,7 @@ def _of_task(tb: TracebackType | None) -> TracebackType | None:
 
 @lru_cache
 def _tasks(package: str) -> dict[str, Task]:
-    return discover(package)
+    return {**discover(package), **builtin_tasks()}
 
 
 def run(task: str, arguments: dict[str, Any]) -> Any:

@@ -37,6 +37,7 @@ from coatcheck.job import JobError, utcnow
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
+from coatcheck.signing import Signatures
 from worker_image.ending import Ending, renew
 from worker_image.horse_process import HorseDiedError, HorseProcess
 from worker_image.lifeline import EX_CONFIG, follow_parent
@@ -84,6 +85,7 @@ class CoatcheckWorker(Worker):
         self._redis = connect(settings)
         self._scripts = Scripts(self._redis, settings.prefix, settings.redis_wait_replicas)
         self._spool = Spool(settings)
+        self._signatures = Signatures.of(settings)
         self._horse: HorseProcess | None = None
         self._current: str | None = None
         self._stop_at: float | None = None
@@ -291,7 +293,7 @@ class CoatcheckWorker(Worker):
         """Have the work-horse run the task. Whatever goes wrong is an outcome too."""
         try:
             try:
-                run.read()
+                run.read(self._signatures)
             finally:
                 self._telemetry.began(run)
             horse = self.start_horse()
@@ -309,7 +311,7 @@ class CoatcheckWorker(Worker):
             horse.start_job(run.task, run.arguments, run.timeout, self._telemetry.span)
             outcome = self._watch(run, horse)
         except MalformedJobError as error:
-            return Outcome.failed("MalformedJob", f"{error}; nothing was run")
+            return Outcome.refused(error)
         except HorseDiedError as error:
             self._drop_horse()
             return Outcome.failed("WorkerLost", f"{error} while it ran the task")

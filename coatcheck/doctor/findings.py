@@ -58,6 +58,12 @@ KINDS: dict[str, Kind] = {
     "gone-but-indexed": Kind(
         "The job is gone, but still stands in the index.", "removed from it", heals=True
     ),
+    "waiting-uncounted": Kind(
+        "The job waits, but is not counted among the waiting jobs of its owner, {detail}.", "counted"
+    ),
+    "counted-not-waiting": Kind(
+        "The job is counted among the waiting jobs of an owner, but is none of these.", "no longer counted"
+    ),
     "queue-unlisted": Kind(
         "The queue has jobs ({detail}), but is missing in the set of queues.", "added to the set"
     ),
@@ -82,6 +88,7 @@ KINDS: dict[str, Kind] = {
     "idempotency-without-ttl": Kind(
         "The record of an Idempotency-Key has no time to live.", "given that of the settings"
     ),
+    "rate-without-ttl": Kind("What an owner has submitted of late has no time to live.", "deleted"),
     # Not for us to mend
     "wrong-type": Kind("The key is a {detail}.", None),
     "unknown-key": Kind("Neither Coatcheck nor RQ knows such a key (a {detail}).", None),

@@ -42,20 +42,20 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"worker:(.+):executions", "worker-executions"),
         (r"worker:(.+)", "worker"),
         (r"idempotency:(.+)", "idempotency"),
+        (r"rate:(.+)", "rate"),
     )
 )
+_OF_AN_OWNER = re.compile(r"waiting:(.+)", re.S)
 _OF_A_QUEUE = re.compile(rf"(?:queue|workers|{'|'.join(REGISTRIES)}):(.+?)(?::intermediate)?", re.S)
 
 
 def subject_of(key: bytes, keys: Keys) -> Subject | None:
-    """What a key is. None: RQ's alone, or one of those that hold many (see ``queue_of``, ``places``)."""
+    """What a key is. None: RQ's alone, or one that holds many (``queue_of``, ``owner_of``, ``places``)."""
     rest = _rest(key, keys)
     for pattern, what in _NAMED:
         if match := pattern.fullmatch(rest):
             return Subject(what, match[1])
-    if rest in SINGLE or RQ_ONLY.fullmatch(rest):
-        return None
-    if _OF_A_QUEUE.fullmatch(rest):
+    if rest in SINGLE or any(kind.fullmatch(rest) for kind in (RQ_ONLY, _OF_A_QUEUE, _OF_AN_OWNER)):
         return None
     return Subject("unknown", key[len(keys.prefix) :])
 
@@ -63,6 +63,12 @@ def subject_of(key: bytes, keys: Keys) -> Subject | None:
 def queue_of(key: bytes, keys: Keys) -> str | None:
     """The name of the queue that a list or registry belongs to, None for any other key."""
     match = _OF_A_QUEUE.fullmatch(_rest(key, keys))
+    return match[1] if match else None
+
+
+def owner_of(key: bytes, keys: Keys) -> str | None:
+    """The digest of the owner whose waiting jobs are counted in that set, None for any other key."""
+    match = _OF_AN_OWNER.fullmatch(_rest(key, keys))
     return match[1] if match else None
 
 
@@ -75,7 +81,10 @@ def _rest(key: bytes, keys: Keys) -> str:
 
 
 class Place(NamedTuple):
-    """A key that holds many: what each member is to be looked at as, its queue ('' for all), its type."""
+    """A key that holds many.
+
+    What each member is to be looked at as, its queue or owner ('' for all), and its type.
+    """
 
     what: str
     queue: str
@@ -107,12 +116,19 @@ def places(keys: Keys, queues: list[str]) -> list[Place]:
     ]
 
 
+def waiting_of(owner: str, keys: Keys) -> Place:
+    """Where the waiting jobs of an owner are counted. Takes the owner's digest."""
+    return Place("waiting", owner, f"{keys.prefix}:waiting:{owner}", "set")
+
+
 def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
     """The key in Redis that a subject is about, and its job if it is about one."""
     what, name, member = subject.what, as_text(subject.name), as_text(subject.member)
     job = (member or name).partition(":")[0]
     if what in ("queue", "intermediate"):
         return keys.queue(name) if what == "queue" else keys.intermediate(name), job
+    if what == "waiting":
+        return f"{keys.prefix}:waiting:{name}", job
     if what in REGISTRIES:
         return keys.registry(what, name), job
     if what in ("index", "leases"):
@@ -126,6 +142,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         "named": keys.queue(name),
         "unknown": f"{keys.prefix}{name}",
         "idempotency": keys.idempotency(name),
+        "rate": f"{keys.prefix}:rate:{name}",
         "place": f"{keys.prefix}:{name}",
     }[what]
     return key, None

@@ -9,6 +9,7 @@ local leases, index, queues = KEYS[1], prefix .. ':index', prefix .. ':queues'
 local registries = {scheduled = 'scheduled', deferred = 'deferred', started = 'wip', finished = 'finished',
   failed = 'failed', stopped = 'failed', canceled = 'canceled'}
 local ended = {finished = true, failed = true, stopped = true, canceled = true}
+local waits = {queued = true, scheduled = true, deferred = true}
 local answer, subject = {}, 0
 
 local function found(kind, detail, cure)
@@ -41,9 +42,10 @@ local function times_on(list, id) return #(ask('LPOS', list, id, 'COUNT', 0) or 
 local function read(id)
   local kind = type_of(key('job', id))
   if kind ~= 'hash' then return {exists = kind ~= 'none', known = false} end
-  local fields = redis.call('HMGET', key('job', id), 'status', 'origin', 'execution', 'worker_name', 'taken_at')
+  local fields = redis.call('HMGET', key('job', id), 'status', 'origin', 'execution', 'worker_name', 'taken_at', 'owner')
   local job = {exists = true, status = fields[1], queue = default(fields[2], false), execution = fields[3],
-    worker = fields[4], taken_at = tonumber(fields[5] or nil)}
+    worker = fields[4], taken_at = tonumber(fields[5] or nil),
+    owner = default(fields[6], false)}
   job.known = job.queue and (job.status == 'queued' or registries[job.status] ~= nil)
   return job
 end
@@ -167,6 +169,10 @@ function checks.job(id)
   end
   local ttl = redis.call('PTTL', key('job', id))
   if ended[job.status] then return settle_ended(id, job, ttl) end
+  local waiting = job.owner and owners_key('waiting', job.owner)
+  if waits[job.status] and waiting and ask('SISMEMBER', waiting, id) == 0 then
+    found('waiting-uncounted', job.owner, function() redis.call('SADD', waiting, id) end)
+  end
   if ttl >= 0 then
     found('unended-with-ttl', job.status, function() redis.call('PERSIST', key('job', id)) end)
   end
@@ -277,6 +283,19 @@ function checks.idempotency(digest)
   local name = key('idempotency', digest)
   if not is(name, 'hash') or redis.call('PTTL', name) ~= -1 then return end
   found('idempotency-without-ttl', '', function() redis.call('EXPIRE', name, limit.idempotency_ttl) end)
+end
+
+function checks.waiting(owner, id)
+  if ask('SISMEMBER', key('waiting', owner), id) ~= 1 then return end
+  local job = read(id)
+  if waits[job.status or ''] and job.owner and redis.sha1hex(job.owner) == owner then return end
+  found('counted-not-waiting', '', function() redis.call('SREM', key('waiting', owner), id) end)
+end
+
+function checks.rate(owner)
+  local name = key('rate', owner)
+  if not is(name, 'string') or redis.call('PTTL', name) ~= -1 then return end
+  found('rate-without-ttl', '', function() redis.call('DEL', name) end)
 end
 
 local function stream(what, id)

@@ -5,7 +5,8 @@
 -- worker would run ('' = none) and seconds of its lease; then for each piece of the log that is not confirmed
 -- its number, text, and '1' if the log is cut there.
 -- Outcomes: 'finished', 'failed' (retried while retries are left), 'stopped', 'interrupted' (the worker
--- stops: back to the head of the queue, no attempt used up), 'unknown' (this worker has no such task: it
+-- stops: back to the head of the queue, no attempt used up), 'refused' (nobody shall run it: 'failed', without a
+-- retry), 'unknown' (this worker has no such task: it
 -- waits on the schedule, no attempt used up, until the given second after its first refusal; then 'failed').
 -- Returns the job's new status, or 'lost' when the lease is gone: then nothing is written. After it, when
 -- there is one, the id of the next job, and what is to be run as fields and values. The same end may be told
@@ -59,6 +60,12 @@ local function conclude()
       schedule(id, queue, now + tonumber(ARGV[10]))
       return 'scheduled'
     end
+    outcome = 'failed'
+    redis.call('HSET', KEYS[1], 'retries_left', '0')
+    job[3] = '0'
+  end
+
+  if outcome == 'refused' then
     outcome = 'failed'
     redis.call('HSET', KEYS[1], 'retries_left', '0')
     job[3] = '0'

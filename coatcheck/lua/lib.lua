@@ -36,8 +36,47 @@ end
 -- that began with a removal (Redis: src/script.c, scriptVerifyOOM). For what must go on even then.
 local function even_when_full() redis.call('DEL', prefix .. ':none') end
 
+-- What is kept about an owner, whose name is no part of a key: it may hold anything.
+local function owners_key(kind, owner) return key(kind, redis.sha1hex(owner)) end
+
+-- Which jobs of an owner wait, as a set, so that nothing is counted twice. That something else stands at its key
+-- must not stop a job.
+local function note_waiting(id, command)
+  local owner = redis.call('HGET', key('job', id), 'owner')
+  if owner and owner ~= '' then redis.pcall(command, owners_key('waiting', owner), id) end
+end
+
+local function count_in(id) note_waiting(id, 'SADD') end
+
+local function count_out(id) note_waiting(id, 'SREM') end
+
+-- Why a client may not deal with a job: {'unknown'} where there is none, {'forbidden', task} where the task is none
+-- of theirs; nil where they may. A job of another owner is to them as if there were none, in what is answered and in
+-- what it costs. `owner`: whose jobs they see ('' = everybody's); `tasks`: patterns of their tasks, one a line
+-- ('' = all).
+local function refusal(id, owner, tasks)
+  local job = redis.pcall('HMGET', key('job', id), 'status', 'owner', 'description')
+  if job.err or not job[1] or owner ~= '' and job[2] ~= owner then return {'unknown'} end
+  if tasks == '' then return nil end
+  local task = job[3] or ''
+  for pattern in string.gmatch(tasks, '[^\n]+') do
+    if string.find(task, pattern) then return nil end
+  end
+  return {'forbidden', task}
+end
+
+-- What clients are shown of a job: its hash, and the newest record of its results. Both are empty where the key
+-- holds something else.
+local function shown(id)
+  local fields = redis.pcall('HGETALL', key('job', id))
+  local records = redis.pcall('XREVRANGE', key('results', id), '+', '-', 'COUNT', 1)
+  if fields.err then fields = {} end
+  return {fields, not records.err and records[1] and records[1][2] or {}}
+end
+
 -- Put a job on its queue's end, or with `front` at its head.
 local function enqueue(id, queue, front)
+  count_in(id)
   redis.call('HSET', key('job', id), 'status', 'queued', 'enqueued_at', iso())
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
@@ -45,6 +84,7 @@ end
 
 -- Put a job on its queue's schedule, for `at` in seconds since 1970.
 local function schedule(id, queue, at)
+  count_in(id)
   redis.call('HSET', key('job', id), 'status', 'scheduled', 'scheduled_for', string.format('%.6f', at))
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call('ZADD', key('scheduled', queue), string.format('%.6f', at), id)
@@ -60,7 +100,8 @@ end
 -- What a worker needs to know of a job: names and values, those that there are.
 local function to_run(id)
   local names = {'data', 'timeout', 'attempt', 'at_most_once', 'retries', 'retries_left', 'retry_intervals',
-    'enqueued_at', 'started_at', 'traceparent', 'tracestate'}
+    'enqueued_at', 'started_at', 'traceparent', 'tracestate',
+    'origin', 'result_ttl', 'failure_ttl', 'owner', 'callback', 'signature'}
   local values, found = redis.call('HMGET', key('job', id), unpack(names)), {}
   for i, name in ipairs(names) do
     if values[i] then
@@ -74,6 +115,7 @@ end
 -- Begin a job that left its queue: from here on it has an execution and a lease. Returns what its worker needs.
 local function begin(id, queue, worker, execution, lease)
   local member, job_key, time = id .. ':' .. execution, key('job', id), string.format('%.6f', now)
+  count_out(id)
   redis.call('HDEL', job_key, 'stop_requested', 'progress', 'error', 'taken_at', 'scheduled_for')
   redis.call('HSET', job_key, 'status', 'started', 'started_at', iso(), 'ended_at', '',
     'last_heartbeat', iso(), 'worker_name', worker, 'execution', execution)
@@ -122,8 +164,35 @@ local function gone(id)
   return true
 end
 
--- End a job: its status, its registry, the time to live of all that belongs to it, and a word to who waits for it.
+-- Write the hash of a new job: names and values follow its id.
+local function create(id, ...)
+  redis.call('HSET', key('job', id), ...)
+  redis.call('ZADD', prefix .. ':index', 0, id)
+end
+
+-- Tell the end of a job to its callback: the delivery that its hash carries becomes a job of its own, at the
+-- head of its queue. Returns how long the job is kept: at least until the last attempt (coatcheck/callbacks.py).
+local function call_back(id, ttl)
+  local delivery = redis.call('HGET', key('job', id), 'delivery')
+  if not delivery then return ttl end
+  local carried, fields = redis.call('HGETALL', key('job', id)), {}
+  for i = 1, #carried, 2 do
+    local name = string.match(carried[i], '^delivery[.](.*)$')
+    if name then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = carried[i + 1]
+      redis.call('HDEL', key('job', id), carried[i])
+    end
+  end
+  redis.call('HDEL', key('job', id), 'delivery')
+  create(delivery, unpack(fields))
+  enqueue(delivery, redis.call('HGET', key('job', delivery), 'origin'), true)
+  return math.max(ttl, 86400)
+end
+
+-- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
 local function finish(id, queue, status, registry, ttl)
+  ttl = call_back(id, ttl)
   redis.call('HSET', key('job', id), 'status', status, 'ended_at', iso())
   redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
   redis.call('EXPIRE', key('job', id), ttl)

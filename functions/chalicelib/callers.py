@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import AuthRequest, AuthResponse
 
 from coatcheck.errors import ForbiddenError, UnauthorizedError
-from coatcheck.scopes import ALL_TASKS, Scope, task_allowed
+from coatcheck.scopes import ALL_TASKS, EVERYTHING, Access, Scope, other_tasks, task_allowed
 from coatcheck.settings import Settings, load_one
 
 if TYPE_CHECKING:
@@ -43,6 +43,16 @@ class Caller:
         """Whether there are tasks that they may have nothing to do with."""
         return self.tasks != ALL_TASKS and Scope.ADMIN not in self.scopes
 
+    @property
+    def owner(self) -> str | None:
+        """Whose a job is that they submit; None: nobody's."""
+        return self.name or None
+
+    @property
+    def access(self) -> Access:
+        """Which jobs they may deal with: their own, an admin all."""
+        return EVERYTHING if Scope.ADMIN in self.scopes else Access(self.name, self.tasks)
+
     def may_use(self, task: str) -> bool:
         """Whether they may submit a task, and see the jobs of it."""
         return not self.bound or task_allowed(self.tasks, task)
@@ -56,10 +66,8 @@ class Caller:
 
     def check_tasks(self, tasks: Iterable[str]) -> None:
         """Raises ForbiddenError: names the tasks that are not theirs, whether these exist or not."""
-        if wrong := sorted({task for task in tasks if not self.may_use(task)}):
-            raise ForbiddenError(
-                f"{self.name} may use the tasks {', '.join(self.tasks)} only, not {', '.join(wrong[:10])}."
-            )
+        if wrong := {task for task in tasks if not self.may_use(task)}:
+            raise other_tasks(self.name, self.tasks, wrong)
 
 
 ANYBODY = Caller("", frozenset(Scope))

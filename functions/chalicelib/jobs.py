@@ -13,9 +13,10 @@ from chalicelib.submissions import read_batch, submit
 from chalicelib.tasks import accepted
 from coatcheck.errors import FieldError, InvalidRequestError
 from coatcheck.job import JobStatus
-from coatcheck.scopes import Scope
+from coatcheck.scopes import Access, Scope
 from coatcheck.settings import NAME
 
+FILTERS = frozenset({"status", "queue", "task", "owner", "cursor", "limit"})
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 """Jobs on one page of the list."""
@@ -27,13 +28,13 @@ def submit_jobs(request: Request) -> Answer:
     key = idempotency_key(request)
     entries = read_batch(bodies.json_object(request, context.settings.max_body), context)
     request.caller.check_tasks(entry.task.name for entry in entries)
-    jobs = submit(context, entries, key)
-    headers = {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
+    jobs, limits = submit(context, entries, key, request.caller.owner)
+    headers = {**PRIVATE, **limits, "Retry-After": str(POLL_SECONDS)}
     return json_answer({"jobs": [job_document(job, request) for job in jobs]}, 202, headers)
 
 
 def list_jobs(request: Request) -> Answer:
-    """A page of the newest jobs, by status, queue and task, without those of tasks the caller may not use."""
+    """A page of the newest jobs that the caller sees, by status, queue, task and owner."""
     adapter = current().adapter
     errors = [
         FieldError(f"?{name}", detail)
@@ -53,9 +54,9 @@ def list_jobs(request: Request) -> Answer:
         task=request.option("task"),
         cursor=request.option("cursor"),
         limit=int(request.option("limit") or DEFAULT_LIMIT),
+        access=_access(request),
     )
-    jobs = [job for job in page.jobs if request.caller.may_use(job.task)]
-    document = {"jobs": [job_summary(job, request) for job in jobs], "next": page.next}
+    document = {"jobs": [job_summary(job, request) for job in page.jobs], "next": page.next}
     return json_answer(document, headers=PRIVATE)
 
 
@@ -63,41 +64,41 @@ def get_job(request: Request) -> Answer:
     """One job, at its end if the client wants to wait for that."""
     context = current()
     wish = waiting.wish(request, context)
-    job = context.adapter.get(request.parameters["id"])
-    request.caller.check_tasks([job.task])
+    job = context.adapter.get(request.parameters["id"], request.caller.access)
     job, headers = waiting.wait(job, wish, context)
     return conditional(request, json_answer(job_document(job, request), headers=PRIVATE | headers))
 
 
 def stop_job(request: Request) -> Answer:
     """Cancel a job that waits, ask for the stop of one that runs."""
-    job = current().adapter.cancel(_checked_id(request))
+    job = current().adapter.cancel(request.parameters["id"], request.caller.access)
     observe.note([job])
     return json_answer(job_document(job, request), 202, PRIVATE | retry_after(job))
 
 
 def retry_job(request: Request) -> Answer:
     """Run a failed, stopped or canceled job again."""
-    job = current().adapter.retry(_checked_id(request))
+    job = current().adapter.retry(request.parameters["id"], request.caller.access)
     observe.note([job])
     return accepted(job, request)
 
 
 def get_log(request: Request) -> Answer:
     """What a job's task printed after a cursor."""
-    page = current().adapter.log(_checked_id(request), request.option("after"))
+    page = current().adapter.log(request.parameters["id"], request.option("after"), request.caller.access)
     headers = PRIVATE if page.ended else {**PRIVATE, "Retry-After": str(POLL_SECONDS)}
     return json_answer(
         {"text": page.text, "next": page.next, "ended": page.ended, "cut": page.cut}, headers=headers
     )
 
 
-def _checked_id(request: Request) -> str:
-    """The id of a job that the caller may deal with; only one who is bound to tasks costs a look at it."""
-    job_id = request.parameters["id"]
-    if request.caller.bound:
-        request.caller.check_tasks([current().adapter.get(job_id).task])
-    return job_id
+def _access(request: Request) -> Access:
+    """Which jobs the list is of. Raises ForbiddenError: another owner's, for one who is no admin."""
+    caller, owner = request.caller, request.option("owner")
+    if owner is None or owner == caller.access.owner:
+        return caller.access
+    caller.check_scope(Scope.ADMIN)
+    return Access(owner)
 
 
 def _wrong_status(text: str | None) -> str | None:
@@ -118,7 +119,7 @@ def _wrong_limit(text: str | None) -> str | None:
 
 ROUTES = (
     Route("POST", "/jobs", submit_jobs, Scope.SUBMIT),
-    Route("GET", "/jobs", list_jobs, Scope.READ, frozenset({"status", "queue", "task", "cursor", "limit"})),
+    Route("GET", "/jobs", list_jobs, Scope.READ, FILTERS),
     Route("GET", "/jobs/{id}", get_job, Scope.READ, frozenset({"wait"})),
     Route("DELETE", "/jobs/{id}", stop_job, Scope.SUBMIT),
     Route("POST", "/jobs/{id}/retry", retry_job, Scope.SUBMIT),

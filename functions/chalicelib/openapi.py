@@ -10,6 +10,7 @@ from chalicelib.operations import (
     FORM,
     JOB_ID_PARAMETER,
     JSON,
+    LIMITS,
     SCHEMES,
     WAIT_PARAMETERS,
     content,
@@ -20,7 +21,7 @@ from chalicelib.operations import (
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional, json_answer
 from chalicelib.routing import PUBLIC, Route
-from chalicelib.schemas import JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
+from chalicelib.schemas import ID, JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
 from coatcheck import __version__
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import (
@@ -30,12 +31,17 @@ from coatcheck.errors import (
     InvalidJSONError,
     NotFoundError,
     PayloadTooLargeError,
+    QueueFullError,
+    RateLimitedError,
+    TooManyWaitingError,
     UnavailableError,
     UnknownJobError,
     UnknownTaskError,
     UnsupportedMediaTypeError,
 )
+from coatcheck.logs import CURSOR
 from coatcheck.scopes import Scope
+from coatcheck.settings import NAME as QUEUE
 
 BODY_PROBLEMS = (
     InvalidJSONError,
@@ -46,6 +52,8 @@ BODY_PROBLEMS = (
     UnavailableError,
 )
 """What may be wrong with a submission."""
+LIMIT_PROBLEMS = (RateLimitedError, TooManyWaitingError, QueueFullError)
+"""What may refuse whatever puts a job on a queue."""
 
 
 def get_openapi(request: Request) -> Answer:
@@ -108,11 +116,12 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
         tags=["tasks"],
         status=202,
         answer=content({"allOf": [ref("Job"), result]}),
-        headers=("Location", "Retry-After", "Preference-Applied"),
+        job_id="/id",
+        headers=("Location", "Retry-After", "Preference-Applied", *LIMITS),
         ended=True,
         parameters=[*OPTION_PARAMETERS, *WAIT_PARAMETERS, IDEMPOTENCY_KEY],
         body={**body, "required": bool(task.schema.get("required"))},
-        problems=(UnknownTaskError, *BODY_PROBLEMS),
+        problems=(UnknownTaskError, *BODY_PROBLEMS, *LIMIT_PROBLEMS),
     )
 
 
@@ -124,6 +133,8 @@ IDEMPOTENCY_KEY = parameter(
 )
 OPTION_PARAMETERS = [parameter(name, schema) for name, schema in OPTIONS.items()]
 NAME = parameter("name", TEXT, "path")
+QUEUE_NAME: Schema = {"type": "string", "pattern": f"^{QUEUE.pattern}$"}
+LOG_CURSOR: Schema = {"type": "string", "pattern": f"^({CURSOR.pattern})?$"}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
 
@@ -152,9 +163,10 @@ PATHS: dict[str, Any] = {
             answer=content(ref("JobList")),
             parameters=[
                 parameter("status", JOB_STATUS),
-                parameter("queue", TEXT),
+                parameter("queue", QUEUE_NAME),
                 parameter("task", TEXT),
-                parameter("cursor", TEXT, description="The next of the page before."),
+                parameter("owner", TEXT, description="Whose jobs; an admin sees everybody's."),
+                parameter("cursor", ID, description="The next of the page before."),
                 parameter("limit", LIMIT),
             ],
             problems=(UnavailableError,),
@@ -166,10 +178,11 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Jobs")),
-            headers=("Retry-After",),
+            job_id="/jobs/0/id",
+            headers=("Retry-After", *LIMITS),
             parameters=[IDEMPOTENCY_KEY],
             body={**content(ref("Batch")), "required": True},
-            problems=BODY_PROBLEMS,
+            problems=(*BODY_PROBLEMS, *LIMIT_PROBLEMS),
         ),
     },
     "/jobs/{id}": {
@@ -178,6 +191,7 @@ PATHS: dict[str, Any] = {
             "Status and result",
             tags=["jobs"],
             answer=content(ref("Job")),
+            job_id="/id",
             headers=("ETag", "Retry-After", "Preference-Applied"),
             cached=True,
             parameters=[JOB_ID_PARAMETER, *WAIT_PARAMETERS],
@@ -190,6 +204,7 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
+            job_id="/id",
             parameters=[JOB_ID_PARAMETER],
             problems=(*JOB_PROBLEMS, ConflictError),
         ),
@@ -202,10 +217,33 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
+            job_id="/id",
             headers=("Location", "Retry-After"),
             parameters=[JOB_ID_PARAMETER],
-            problems=(*JOB_PROBLEMS, ConflictError),
+            problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
         )
+    },
+    "/jobs/{id}/deliveries": {
+        "get": operation(
+            "list_deliveries",
+            "How the job's end was told to its callback",
+            tags=["jobs"],
+            answer=content(ref("Deliveries")),
+            parameters=[JOB_ID_PARAMETER],
+            problems=JOB_PROBLEMS,
+        ),
+        "post": operation(
+            "deliver_again",
+            "Tell the job's end to its callback once more",
+            Scope.SUBMIT,
+            tags=["jobs"],
+            status=202,
+            answer=content(ref("Job")),
+            job_id="/id",
+            headers=("Location", "Retry-After"),
+            parameters=[JOB_ID_PARAMETER],
+            problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
+        ),
     },
     "/jobs/{id}/log": {
         "get": operation(
@@ -216,7 +254,7 @@ PATHS: dict[str, Any] = {
             headers=("Retry-After",),
             parameters=[
                 JOB_ID_PARAMETER,
-                parameter("after", TEXT, description="The next of the piece before."),
+                parameter("after", LOG_CURSOR, description="The next of the piece before."),
             ],
             problems=JOB_PROBLEMS,
         )
@@ -285,7 +323,7 @@ PATHS: dict[str, Any] = {
             tags=["story"],
             status=202,
             answer=content({"type": "object", "maxProperties": 0}),
-            headers=("Location",),
+            headers=("Location", *LIMITS),
             body={
                 **content({"type": "object", "properties": {"task": TEXT}, "required": ["task"]}, FORM),
                 "required": True,
@@ -296,6 +334,7 @@ PATHS: dict[str, Any] = {
                 UnsupportedMediaTypeError,
                 InvalidArgumentsError,
                 UnavailableError,
+                *LIMIT_PROBLEMS,
             ),
         )
     },

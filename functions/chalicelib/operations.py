@@ -14,6 +14,7 @@ from coatcheck.errors import (
     InternalError,
     InvalidRequestError,
     ProblemError,
+    RateLimitedError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "FORM",
     "JOB_ID_PARAMETER",
     "JSON",
+    "LIMITS",
     "SCHEMES",
     "WAIT_PARAMETERS",
     "content",
@@ -40,7 +42,11 @@ HEADERS: dict[str, Schema] = {
         "schema": {"type": "integer"},
         "description": "Seconds until it makes sense to ask again.",
     },
+    "RateLimit-Policy": {"schema": TEXT, "description": "The limits of the caller's token."},
+    "RateLimit": {"schema": TEXT, "description": "What is left of them."},
 }
+LIMITS = ("RateLimit-Policy", "RateLimit")
+"""The headers about the limits of a caller."""
 
 
 SCOPE = "x-scope"
@@ -79,6 +85,10 @@ WAIT_PARAMETERS = (
 IF_NONE_MATCH = parameter("If-None-Match", TEXT, "header", "The ETag of an earlier answer.")
 
 
+OF_A_JOB = ("get_job", "get_log", "stop_job", "retry_job", "list_deliveries", "deliver_again")
+"""The operations that take the id of a job which another one has answered with."""
+
+
 def operation(
     operation_id: str,
     summary: str,
@@ -95,16 +105,22 @@ def operation(
     body: dict[str, Any] | None = None,
     problems: Sequence[type[ProblemError]] = (),
     others: Mapping[str, Any] | None = None,
+    job_id: str = "",
 ) -> dict[str, Any]:
     """An operation.
 
     Takes its scope, the content of the answer and its status; ``cached``: it has an ETag; ``ended``: it
     answers 200 where the client has waited for the job's end; the problems beside those that any operation
-    may answer; ``others``: responses that are no problems.
+    may answer; ``others``: responses that are no problems; ``job_id``: where the answer has a job's id, as a
+    JSON Pointer.
     """
     success: dict[str, Any] = {"description": summary + ".", **answer}
     if headers:
         success["headers"] = {name: HEADERS[name] for name in headers}
+    if job_id:
+        success["links"] = {
+            name: {"operationId": name, "parameters": {"id": f"$response.body#{job_id}"}} for name in OF_A_JOB
+        }
     responses: dict[str, Any] = {str(status): success}
     if ended:
         responses["200"] = {"description": "It has ended already.", **answer}
@@ -153,6 +169,8 @@ def problem_responses(kinds: Sequence[type[ProblemError]]) -> dict[str, Any]:
         }
         if UnavailableError in same:
             response["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+        if RateLimitedError in same:
+            response["headers"] = {name: HEADERS[name] for name in ("Retry-After", *LIMITS)}
         if UnauthorizedError in same:
             response["headers"] = {"WWW-Authenticate": HEADERS["WWW-Authenticate"]}
         responses[str(status)] = response

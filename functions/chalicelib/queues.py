@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.context import current
-from chalicelib.documents import time
 from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer, json_answer
 from chalicelib.routing import Route
 from coatcheck.adapter import QueueInfo, WorkerInfo
+from coatcheck.document import time
 from coatcheck.scopes import Scope
 
 
-def list_queues(_request: Request) -> Answer:
-    """Every queue of the settings and of the catalogue."""
+def list_queues(request: Request) -> Answer:
+    """Every queue of the settings and of the catalogue. Whose job a worker runs only its owner is told."""
     context = current()
-    queues = context.adapter.queues(context.queues)
+    queues = context.adapter.queues(context.queues, request.caller.access)
     return json_answer({"queues": [_queue(queue) for queue in queues]}, headers=PRIVATE)
 
 

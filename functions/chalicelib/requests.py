@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,14 @@ from chalice.app import Request as ChaliceRequest
 from chalicelib import lambda_runtime
 from chalicelib.callers import ANYBODY, Caller
 from coatcheck.errors import FieldError, InvalidRequestError
+
+UNRESERVED = re.compile(r"[\w.~-]*", re.ASCII)
+"""What stays as it is in a URI (RFC 3986, section 2.3): seen sooner than encoded."""
+
+
+def quoted(segment: str) -> str:
+    """A segment of a path, percent-encoded."""
+    return segment if UNRESERVED.fullmatch(segment) else quote(segment, safe="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Request:
 
     def link(self, *segments: str) -> str:
         """The absolute path of a resource, with the prefix: what ``Location`` and ``links`` hold."""
-        return self.prefix + "".join("/" + quote(segment, safe="") for segment in segments)
+        return self.prefix + "".join(["/" + quoted(segment) for segment in segments])
 
     def option(self, name: str) -> str | None:
         """A query parameter, None if it is not given."""
@@ -57,17 +66,30 @@ class Request:
             )
 
 
-def from_chalice(request: ChaliceRequest, gateway_path: str = "") -> Request:
-    """The request of a Chalice view.
+def headers_of(request: ChaliceRequest) -> dict[str, str]:
+    """The headers of a request, with lower-case names."""
+    return {name.lower(): str(value) for name, value in request.headers.items()}
 
-    ``gateway_path`` is where a gateway has its APIs that tells them apart by path: then the API's id and
-    its stage follow. Not so where the client used a host name of the API's own.
+
+def from_chalice(
+    request: ChaliceRequest,
+    gateway_path: str = "",
+    headers: Mapping[str, str] | None = None,
+    caller: Caller = ANYBODY,
+) -> Request:
+    """The request of a Chalice view, from a caller.
+
+    Takes the request's headers if they are known already. ``gateway_path`` is where a gateway has its APIs
+    that tells them apart by path: then the API's id and its stage follow. Not so where the client used a
+    host name of the API's own.
     """
     query = request.query_params
     body = request.raw_body
     path = str(request.context.get("path") or request.path)
     prefix = prefix_of(path, request.path)
-    if gateway_path and ".execute-api." not in str(request.headers.get("host", "")):
+    if headers is None:
+        headers = headers_of(request)
+    if gateway_path and ".execute-api." not in headers.get("host", ""):
         prefix = f"{gateway_path}/{request.context.get('apiId', '')}{prefix}"
     return Request(
         method=request.method,
@@ -75,9 +97,10 @@ def from_chalice(request: ChaliceRequest, gateway_path: str = "") -> Request:
         prefix=prefix,
         parameters={name: unquote(value) for name, value in (request.uri_params or {}).items()},
         query={} if query is None else {name: query.getlist(name) for name in query},
-        headers={name: str(request.headers[name]) for name in request.headers},
+        headers=headers,
         body=body if isinstance(body, bytes) else body.encode(),
         deadline=time.monotonic() + lambda_runtime.seconds_left(request),
+        caller=caller,
     )
 
 

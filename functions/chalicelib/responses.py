@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from chalice.app import Response as ChaliceResponse
@@ -55,11 +55,11 @@ def to_json(document: Any) -> str:
 def conditional(request: Request, answer: Answer) -> Answer:
     """The answer with an ETag; 304 and no body if the client has it already (RFC 9110, section 13.1.2)."""
     etag = f'"{hashlib.sha256(answer.body.encode()).hexdigest()[:32]}"'
-    answer = replace(answer, headers={**answer.headers, "ETag": etag})
+    headers = {**answer.headers, "ETag": etag}
     known = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
     if etag in known or "*" in known:
-        return replace(answer, status=304, body="")
-    return answer
+        return Answer(304, "", headers)
+    return Answer(answer.status, answer.body, headers)
 
 
 def retry_after(job: Job) -> dict[str, str]:

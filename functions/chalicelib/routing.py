@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from chalice.app import Authorizer, Chalice
@@ -13,7 +13,7 @@ from chalice.app import Response as ChaliceResponse
 from chalicelib.callers import caller_of
 from chalicelib.context import current, gateway_path
 from chalicelib.problems import HandlerError
-from chalicelib.requests import Request, from_chalice
+from chalicelib.requests import Request, from_chalice, headers_of
 from chalicelib.responses import Answer, to_chalice
 from coatcheck.scopes import Scope
 
@@ -65,9 +65,9 @@ def _view(app: Chalice, route: Route) -> Callable[..., ChaliceResponse]:
 
 def _request(received: ChaliceRequest, route: Route) -> Request:
     """The request, from a caller who may send it. Raises UnauthorizedError, ForbiddenError."""
-    request = from_chalice(received, gateway_path())
     if route.scope is PUBLIC:
-        return request
-    caller = caller_of(current().settings, received.context, request.headers)
+        return from_chalice(received, gateway_path())
+    headers = headers_of(received)
+    caller = caller_of(current().settings, received.context, headers)
     caller.check_scope(route.scope)
-    return replace(request, caller=caller)
+    return from_chalice(received, gateway_path(), headers, caller)

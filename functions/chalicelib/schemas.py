@@ -108,6 +108,7 @@ SUMMARY: dict[str, Schema] = {
     "ended_at": TIME_OR_NULL,
     "worker": TEXT_OR_NULL,
     "stop_requested": FLAG,
+    "owner": {**TEXT_OR_NULL, "description": "Who submitted it; null where callers are not asked."},
     "links": record({"self": TEXT, "log": TEXT, "retry": TEXT, "task": TEXT}),
 }
 
@@ -153,6 +154,21 @@ OPTIONS: dict[str, Schema] = {
         "type": ["string", "integer"],
         "description": "Ended after that long: seconds, or 5m, 1h30m.",
     },
+    "callback": {
+        **TEXT,
+        "pattern": "^https?://",
+        "description": "An https URL that the job's end is told to.",
+    },
+}
+
+ATTEMPT: dict[str, Schema] = {
+    "delivery": {**ID, "description": "The job that made the attempt."},
+    "attempt": COUNT,
+    "at": TIME,
+    "seconds": {"type": "number", "minimum": 0},
+    "event": {**TEXT, "description": "The message's type, such as job.finished."},
+    "status": {"type": ["integer", "null"], "description": "Of the receiver's answer; null without one."},
+    "error": {**TEXT_OR_NULL, "description": "Why it failed; null if it did not."},
 }
 
 BATCH_ENTRY = record(
@@ -166,6 +182,10 @@ SHARED: dict[str, Schema] = {
     "JobList": record({"jobs": array(ref("JobSummary")), "next": TEXT_OR_NULL}),
     "Batch": record({"jobs": {**array(BATCH_ENTRY), "minItems": 1}}),
     "Jobs": record({"jobs": array(ref("Job"))}),
+    "Deliveries": record(
+        {"callback": TEXT_OR_NULL, "attempts": array(record(ATTEMPT))},
+        "How a job's end was told to its callback, oldest attempt first.",
+    ),
     "Log": record({"text": TEXT, "next": TEXT, "ended": FLAG, "cut": FLAG}, "Ask again with after=next."),
     "Task": record(TASK, "What can be submitted."),
     "TaskList": record({"tasks": array(ref("Task")), "version": TEXT}),

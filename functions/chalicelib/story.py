@@ -33,17 +33,16 @@ def run_task(request: Request) -> Answer:
     task = find_task(context.catalog, fields["task"])
     request.caller.check_tasks([task.name])
     validate(task, {})
-    [job] = submit(context, [Entry(task, {}, Options())], None)
-    return _answer({}, 202, {"Location": request.link("status", job.id)})
+    [job], limits = submit(context, [Entry(task, {}, Options())], None, request.caller.owner)
+    return _answer({}, 202, {**limits, "Location": request.link("status", job.id)})
 
 
 def get_status(request: Request) -> Answer:
     """Status and result of a job; ``unknown`` for whatever is no job's id."""
     try:
-        job = current().adapter.get(request.parameters["id"])
+        job = current().adapter.get(request.parameters["id"], request.caller.access)
     except UnknownJobError:
         return _answer({"status": "unknown"})
-    request.caller.check_tasks([job.task])
     document = {"status": job.status.value, "result": job.result}
     if job.status is JobStatus.FAILED:
         document["message"] = _message(job)

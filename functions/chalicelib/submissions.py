@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib import observe
@@ -29,18 +29,22 @@ class Entry:
     options: Options
 
 
-def submit(context: Context, entries: Sequence[Entry], idempotency_key: str | None) -> list[Job]:
-    """Submit all entries or none.
+def submit(
+    context: Context, entries: Sequence[Entry], idempotency_key: str | None, owner: str | None
+) -> tuple[list[Job], dict[str, str]]:
+    """Submit all entries or none, as jobs of that owner. Returns them, and headers about the owner's limits.
 
-    Raises IdempotencyMismatchError, UnavailableError.
+    Raises IdempotencyMismatchError, UnavailableError, and what a limit refuses.
     """
-    submissions = [_submission(entry, context) for entry in entries]
+    submissions = [_submission(entry, context, owner) for entry in entries]
+    asked = "" if idempotency_key is None else fingerprint(entries)
+    headers: dict[str, str] = {}
     with observe.sending(context, submissions) as traced:
         jobs = context.adapter.submit(
-            traced, idempotency_key=idempotency_key, fingerprint=fingerprint(entries)
+            traced, idempotency_key=idempotency_key, fingerprint=asked, headers=headers
         )
     observe.note(jobs)
-    return jobs
+    return jobs, headers
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
@@ -115,10 +119,10 @@ def _read_task(
         return None
 
 
-def _submission(entry: Entry, context: Context) -> Submission:
+def _submission(entry: Entry, context: Context, owner: str | None) -> Submission:
     """An option goes before the task's own, which goes before the settings'."""
     task, options, settings = entry.task, entry.options, context.settings
-    return Submission(
+    submission = Submission(
         task=task.name,
         arguments=dict(entry.arguments),
         queue=options.queue or task.queue or settings.queues[0],
@@ -127,4 +131,11 @@ def _submission(entry: Entry, context: Context) -> Submission:
         retries=task.retries,
         retry_delays=task.retry_delays,
         at=options.at,
+        owner=owner,
     )
+    if options.callback is None:
+        return submission
+    from coatcheck.callbacks import delivery_of
+
+    queue = settings.callback_queue or submission.queue
+    return replace(submission, delivery=delivery_of(submission.id, options.callback, queue, owner))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -47,12 +48,12 @@ def submit_task(request: Request) -> Answer:
     options = from_query(request, context)
     key = idempotency_key(request)
     validate(task, arguments)
-    [job] = submit(context, [Entry(task, arguments, options)], key)
+    [job], limits = submit(context, [Entry(task, arguments, options)], key, request.caller.owner)
     try:
         job, headers = waiting.wait(job, wish, context)
     except (UnavailableError, UnknownJobError):
-        return accepted(job, request)  # as it is: who is told of an error might submit it again
-    answer = accepted(job, request)
+        return accepted(job, request, limits)  # as it is: who is told of an error might submit it again
+    answer = accepted(job, request, limits)
     return replace(
         answer,
         status=HTTPStatus.OK if job.ended else HTTPStatus.ACCEPTED,
@@ -60,9 +61,9 @@ def submit_task(request: Request) -> Answer:
     )
 
 
-def accepted(job: Job, request: Request) -> Answer:
-    """202 with the job and where to find it."""
-    headers = {**PRIVATE, "Location": request.link("jobs", job.id), **retry_after(job)}
+def accepted(job: Job, request: Request, limits: Mapping[str, str] | None = None) -> Answer:
+    """202 with the job and where to find it, and headers about the caller's limits."""
+    headers = {**PRIVATE, **(limits or {}), "Location": request.link("jobs", job.id), **retry_after(job)}
     return json_answer(job_document(job, request), 202, headers)
 
 

@@ -16,10 +16,11 @@ from infra.package import archive, chalice, dependencies, selfcheck, trimming
 from infra.package.files import ARCHIVE, CATALOG, TEMPLATE, FunctionPackage
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_SHIPPED = shutil.ignore_patterns(
-    "__pycache__", "deployments", "deployed", "requirements.*", "catalog.json", ".mypy_cache"
-)
+LEFT_OVER = ("__pycache__", "deployments", "deployed", "requirements.*", "catalog.json", ".mypy_cache")
 """What lies around in the folders; the catalogue is made anew."""
+NOT_SHIPPED = shutil.ignore_patterns(*LEFT_OVER)
+NOT_OF_FUNCTIONS = shutil.ignore_patterns(*LEFT_OVER, "client")
+"""The same for ``coatcheck/``, whose client no function imports."""
 
 
 def build_package(
@@ -67,7 +68,7 @@ def _stage(project: Path, cache: Path, tasks: str, stage: Path) -> None:
     shutil.copytree(project / "functions", stage, ignore=NOT_SHIPPED)
     vendor = stage / "vendor"
     dependencies.unpack(project / "functions", cache, vendor)
-    shutil.copytree(project / "coatcheck", vendor / "coatcheck", ignore=NOT_SHIPPED)
+    shutil.copytree(project / "coatcheck", vendor / "coatcheck", ignore=NOT_OF_FUNCTIONS)
     (vendor / CATALOG).write_text(tasks)
 
 

@@ -146,7 +146,7 @@ BUGS = (
                 "            import threading\n\n"
                 "            later = lambda: self._scripts.run('submit', keys, *args)\n"
                 "            threading.Timer(0.3, later).start()\n"
-                "            answer = [b'new', created_at.isoformat().encode()]\n",
+                "            answer = [b'new', created_at.isoformat().encode(), []]\n",
             ),
         ),
     ),

@@ -18,6 +18,7 @@ from coatcheck.connection import as_text, connect
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, UnknownJobError
 from coatcheck.job import Job, JobStatus, Progress, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
+from coatcheck.scripts import source
 from coatcheck.settings import Settings
 from tests.coatcheck.conftest import WorkerByHand
 
@@ -225,29 +226,37 @@ def test_a_batch_of_which_one_job_is_gone_is_not_run_again(
     assert len(waiting(client, keys)) == 3
 
 
-def test_a_batch_that_expired_just_after_it_was_found_is_an_unknown_job(
-    adapter: QueueAdapter, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_of_which_nothing_can_be_read_any_more_is_an_unknown_job(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys
 ) -> None:
     (job,) = adapter.submit([submission()], idempotency_key="key", fingerprint="f")
-    original = QueueAdapter._get_all
-
-    def expired(self: QueueAdapter, job_ids: list[str]) -> list[Job]:
-        client.delete(keys.job(job.id))
-        return original(self, job_ids)
-
-    monkeypatch.setattr(QueueAdapter, "_get_all", expired)
+    client.delete(keys.job(job.id))
+    client.set(keys.job(job.id), "no hash")
     with pytest.raises(UnknownJobError):
         adapter.submit([submission()], idempotency_key="key", fingerprint="f")
+
+
+def test_a_known_key_is_answered_in_one_round_trip(adapter: QueueAdapter, sent: list[bytes]) -> None:
+    adapter.submit([submission(1), submission(2)], idempotency_key="key", fingerprint="f")
+    sent.clear()
+    assert len(adapter.submit([submission(1)], idempotency_key="key", fingerprint="f")) == 2
+    assert len(sent) == 1
 
 
 # Get
 
 
-def test_a_look_up_is_one_round_trip(adapter: QueueAdapter, submit: Submit, sent: list[bytes]) -> None:
+@pytest.mark.parametrize("operations", [["get"], ["log"], ["cancel"], ["cancel", "retry"]])
+def test_what_a_client_does_with_a_job_is_one_round_trip(
+    operations: list[str], adapter: QueueAdapter, submit: Submit, sent: list[bytes], client: redis.Redis
+) -> None:
     job = submit("odd.add")
-    sent.clear()
-    adapter.get(job.id)
-    assert len(sent) == 1
+    for script in ("read", "log", "cancel", "retry"):
+        client.script_load(source(script))
+    for operation in operations:
+        sent.clear()
+        getattr(adapter, operation)(job.id)
+        assert len(sent) == 1
 
 
 UPPER_CASE = "A" * 36

@@ -18,7 +18,14 @@ import redis
 
 from coatcheck import codec
 from coatcheck.adapter import QueueAdapter
-from coatcheck.codec import ENTRY_POINT, MalformedJobError, decode_call, decode_job, decode_summary
+from coatcheck.codec import (
+    COMPRESS_FROM,
+    ENTRY_POINT,
+    MalformedJobError,
+    decode_call,
+    decode_job,
+    decode_summary,
+)
 from coatcheck.errors import UnknownJobError
 from coatcheck.job import Job, JobError, JobStatus, Progress, Submission, format_time, new_job_id, utcnow
 from coatcheck.keys import Keys
@@ -91,13 +98,22 @@ def ask_rq(settings: Settings) -> Callable[..., list[dict[str, Any]]]:
     return ask
 
 
+@pytest.mark.parametrize("length", [0, COMPRESS_FROM])
 def test_rq_reads_a_submitted_job_as_it_was_meant(
-    adapter: QueueAdapter, ask_rq: Callable[..., list[dict[str, Any]]], settings: Settings
+    length: int,
+    adapter: QueueAdapter,
+    ask_rq: Callable[..., list[dict[str, Any]]],
+    client: redis.Redis,
+    keys: Keys,
+    settings: Settings,
 ) -> None:
     arguments = {"text": 'ünï "quoted" 🚀', "deep": [1, 2.5, None, True, {"a": []}], "": "", "big": 2**70}
+    arguments |= {"long": "x" * length}
     submission = Submission("odd.echo", arguments, "other", 77, 88, retries=3, retry_delays=(0, 5))
     (job,) = adapter.submit([submission])
     assert job.enqueued_at is not None
+    data = client.hget(keys.job(job.id), "data")
+    assert data is not None and (data[:1] != b"[") == bool(length), "only long data is compressed"
     (seen,) = ask_rq(job.id)
     assert seen["func_name"] == ENTRY_POINT == "worker_image.runner.run"
     assert (seen["args"], seen["kwargs"], seen["instance"]) == (["odd.echo", arguments], {}, None)
@@ -185,7 +201,9 @@ GOOD_CALL = call(ENTRY_POINT, None, ["odd.echo", {}], {})
 
 BAD_DATA = {
     "nothing": b"",
-    "not compressed": json.dumps([ENTRY_POINT, None, ["odd.echo", {}], {}]).encode(),
+    "an object that is not compressed": b'{"a": 1}',
+    "another function, not compressed": json.dumps(["os.getpid", None, ["odd.echo", {}], {}]).encode(),
+    "a pickle that is not compressed": pickle.dumps([ENTRY_POINT, None, ("odd.echo", {}), {}]),
     "pickle": zlib.compress(pickle.dumps((ENTRY_POINT, None, ("odd.echo", {}), {}))),
     "cut off": GOOD_CALL[:-6],
     "not JSON": zlib.compress(b"{'a': 1}"),

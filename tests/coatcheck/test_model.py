@@ -184,7 +184,8 @@ class Jobs(RuleBasedStateMachine):
         self, count: int = 1, retries: int | None = None, later: bool = False, key: Any = None
     ) -> None:
         at = utcnow() + timedelta(hours=1) if later else None
-        batch = [Submission("t", {}, "default", 60, 600, retries, (), at) for _ in range(count)]
+        options: dict[str, Any] = {"retries": retries, "at": at, "owner": "ann" if count > 1 else None}
+        batch = [Submission("t", {}, "default", 60, 600, **options) for _ in range(count)]
         fingerprint = f"{count} {retries} {later}"
         known, ids = self.submitted.get(key, ("", []))
         kept = [job_id for job_id in ids if self.jobs[job_id].status is not None]

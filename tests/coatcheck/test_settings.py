@@ -15,8 +15,14 @@ DEFAULTS = {
     "gateway_path": "",
     "auth": "none",
     "tokens": "",
+    "callback_secret": "",
+    "callback_hosts": (),
+    "callback_queue": "",
+    "callback_loopback": False,
     "redis_cluster": False,
     "redis_wait_replicas": 0,
+    "signing_keys": "",
+    "unsigned_jobs": "refuse",
     "aws_region": "",
     "redis_iam_user": "",
     "redis_iam_cache": "",
@@ -29,6 +35,9 @@ DEFAULTS = {
     "max_batch": 1000,
     "max_wait": 25,
     "wait_seats": 1000,
+    "max_queued": 1_000_000,
+    "max_waiting": 100_000,
+    "jobs_per_minute": 60_000,
     "default_timeout": 1800,
     "max_timeout": 86_400,
     "result_ttl": 86_400,
@@ -57,6 +66,12 @@ VALID = [
     ("COATCHECK_AUTH", "tokens", "tokens"),
     ("COATCHECK_AUTH", "iam", "iam"),
     ("COATCHECK_TOKENS", "/data/tokens.json", "/data/tokens.json"),
+    ("COATCHECK_SIGNING_KEYS", "/data/signing-keys", "/data/signing-keys"),
+    ("COATCHECK_UNSIGNED_JOBS", "run", "run"),
+    ("COATCHECK_CALLBACK_SECRET", "/data/secret", "/data/secret"),
+    ("COATCHECK_CALLBACK_HOSTS", "Example.com, *.example.net:8443", ("example.com", "*.example.net:8443")),
+    ("COATCHECK_CALLBACK_QUEUE", "default", "default"),
+    ("COATCHECK_CALLBACK_LOOPBACK", "1", True),
     ("REDIS_CLUSTER", "1", True),
     ("REDIS_CLUSTER", "0", False),
     ("REDIS_WAIT_REPLICAS", "2", 2),
@@ -70,6 +85,9 @@ VALID = [
     ("COATCHECK_MAX_BATCH", "10000", 10_000),
     ("COATCHECK_MAX_WAIT", "0", 0),
     ("COATCHECK_WAIT_SEATS", "10000", 10_000),
+    ("COATCHECK_MAX_QUEUED", "0", 0),
+    ("COATCHECK_MAX_WAITING", "100000000", 100_000_000),
+    ("COATCHECK_JOBS_PER_MINUTE", "1000000", 1_000_000),
     ("COATCHECK_DEFAULT_TIMEOUT", "1", 1),
     ("COATCHECK_MAX_TIMEOUT", "604800", 604_800),
     ("COATCHECK_RESULT_TTL", "60", 60),
@@ -92,6 +110,10 @@ VALID = [
 
 INVALID = [
     ("COATCHECK_AUTH", "off", "none or tokens or iam"),
+    ("COATCHECK_CALLBACK_HOSTS", " , ", "names of hosts"),
+    ("COATCHECK_CALLBACK_HOSTS", "https://example.com", "names of hosts"),
+    ("COATCHECK_CALLBACK_QUEUE", "a queue", "letters, digits"),
+    ("COATCHECK_CALLBACK_LOOPBACK", "yes", "0 or 1"),
     ("REDIS_URL", "localhost:6379", "redis://"),
     ("REDIS_URL", "http://localhost", "redis://"),
     ("REDIS_URL", "redis:localhost", "redis://"),
@@ -117,12 +139,16 @@ INVALID = [
     ("COATCHECK_QUEUES", " , ", "at least one name"),
     ("COATCHECK_QUEUES", "good,b:ad", "letters, digits"),
     ("COATCHECK_QUEUES", "-first", "the first a letter or digit"),
+    ("COATCHECK_UNSIGNED_JOBS", "1", "refuse or run"),
     ("COATCHECK_MAX_BODY", "1023", "from 1024 to 10485760"),
     ("COATCHECK_MAX_BODY", "10485761", "from 1024 to 10485760"),
     ("COATCHECK_MAX_BODY", "one", "a whole number"),
     ("COATCHECK_MAX_RESULT", "0", "a whole number"),
     ("COATCHECK_MAX_LOG", "-1", "a whole number"),
     ("COATCHECK_MAX_BATCH", "0", "from 1 to 10000"),
+    ("COATCHECK_MAX_QUEUED", "-1", "a whole number"),
+    ("COATCHECK_MAX_WAITING", "100000001", "from 0 to 100000000"),
+    ("COATCHECK_JOBS_PER_MINUTE", "1000001", "from 0 to 1000000"),
     ("COATCHECK_DEFAULT_TIMEOUT", "1.5", "a whole number"),
     ("COATCHECK_DEFAULT_TIMEOUT", "86401", "from 1 to 86400"),
     ("COATCHECK_MAX_TIMEOUT", "604801", "from 1 to 604800"),
@@ -276,3 +302,9 @@ def test_iam_settings_that_contradict_each_other_are_refused(
 def test_a_default_time_out_beyond_the_longest_one_is_refused() -> None:
     told = message({"REDIS_URL": "redis://x", "COATCHECK_MAX_TIMEOUT": "60"})
     assert "COATCHECK_DEFAULT_TIMEOUT=1800 should not be more than COATCHECK_MAX_TIMEOUT=60" in told
+
+
+def test_a_queue_for_callbacks_that_nobody_serves_is_refused() -> None:
+    assert "should be one of COATCHECK_QUEUES" in message(URL | {"COATCHECK_CALLBACK_QUEUE": "hooks"})
+    both = {"COATCHECK_CALLBACK_QUEUE": "hooks", "COATCHECK_QUEUES": "default,hooks"}
+    assert load(URL | both).callback_queue == "hooks"

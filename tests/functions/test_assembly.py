@@ -27,6 +27,8 @@ ROUTES = {
     ("GET", "/jobs/{id}"),
     ("DELETE", "/jobs/{id}"),
     ("GET", "/jobs/{id}/log"),
+    ("GET", "/jobs/{id}/deliveries"),
+    ("POST", "/jobs/{id}/deliveries"),
     ("POST", "/jobs/{id}/retry"),
     ("GET", "/queues"),
     ("GET", "/metrics"),

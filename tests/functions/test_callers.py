@@ -159,10 +159,12 @@ def test_a_batch_is_refused_as_a_whole(guarded: Api, make: Make) -> None:
 
 
 def test_jobs_of_other_tasks_are_neither_seen_nor_touched(
-    api: Api, change: Callable[..., None], make: Make
+    api: Api, change: Callable[..., None], make: Make, place: Path
 ) -> None:
-    mine, other = (api.post(f"{task}?delay=1h", {}).json["id"] for task in (TASK, OTHER))
     change(auth="tokens")
+    ann = told(api, make, "ann", "submit", "read")
+    mine, other = (ann.post(f"{task}?delay=1h", {}).json["id"] for task in (TASK, OTHER))
+    FileStore(place).change(lambda book: book.revoke("ann"))
     ann = told(api, make, "ann", "submit", "read", tasks=("examples.short_task",))
     assert [job["id"] for job in ann.get("/jobs").json["jobs"]] == [mine]
     for method, path in [("GET", ""), ("GET", "/log"), ("DELETE", ""), ("POST", "/retry")]:

@@ -13,13 +13,13 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from app import app
-from chalicelib import health, jobs, openapi, page, prometheus, queues, story, tasks
+from chalicelib import deliveries, health, jobs, openapi, page, prometheus, queues, story, tasks
 from chalicelib.openapi import describe
 from chalicelib.schemas import hoist
 from coatcheck.catalog import Catalog
 from tests.functions.client import Api
 
-RESOURCES: tuple[Any, ...] = (health, jobs, openapi, page, prometheus, queues, story, tasks)
+RESOURCES: tuple[Any, ...] = (deliveries, health, jobs, openapi, page, prometheus, queues, story, tasks)
 TRIP = {"start": {"city": "Oslo"}, "travellers": 2, "further_stops": [{"city": "Bergen", "nights": 2}]}
 
 
@@ -105,6 +105,7 @@ def test_what_the_api_answers_fits_what_it_describes(document: Any, api: Api) ->
         "Jobs": batch,
         "JobList": api.get("/jobs").json,
         "Log": api.get(job["links"]["log"]).json,
+        "Deliveries": api.get(f"/jobs/{job['id']}/deliveries").json,
         "Task": api.get("/tasks/examples.plan_trip").json,
         "TaskList": api.get("/tasks").json,
         "QueueList": api.get("/queues").json,

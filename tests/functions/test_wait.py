@@ -154,6 +154,7 @@ def test_idempotency_does_not_look_at_the_wait(api: Api, adapter: QueueAdapter) 
     first = api.post(TASK, {}, idempotency_key="k", prefer="wait=1")
     adapter.cancel(first.json["id"])
     again = api.post(f"{TASK}?wait=20", {}, idempotency_key="k")
+    assert again.status == 200, again
     assert (again.status, again.json["id"], again.json["status"]) == (200, first.json["id"], "canceled")
 
 

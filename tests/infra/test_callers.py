@@ -19,7 +19,19 @@ from coatcheck.token_store import FileStore
 from coatcheck.tokens import TokenBook
 from tests.infra.product import Product, Start
 
-CALLERS = ("nobody", "malformed", "expired", "revoked", "wrong-scope", "wrong-task", "right", "admin")
+CALLERS = (
+    "nobody",
+    "malformed",
+    "expired",
+    "revoked",
+    "wrong-scope",
+    "wrong-task",
+    "other-owner",
+    "owner",
+    "admin",
+)
+OWNER = "the-owner"
+"""Whose the jobs are that a route is asked for."""
 TASK = "examples.short_task"
 FORM = "application/x-www-form-urlencoded"
 PUBLIC = (200,) * len(CALLERS)
@@ -31,6 +43,7 @@ class Row:
     """What to send to a route, and the status that each caller gets, in the order of CALLERS.
 
     ``scope`` is the one that the route needs; the caller with the wrong scope has all others but admin.
+    Another owner's job is a 404, as is one that never was.
     """
 
     path: str
@@ -43,31 +56,31 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/"): Row("/", None, PUBLIC),
     ("GET", "/static/{name}"): Row("/static/app.js", None, PUBLIC),
     ("GET", "/health"): Row("/health", None, PUBLIC),
-    ("GET", "/tasks"): Row("/tasks", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
-    ("GET", "/tasks/{name}"): Row(f"/tasks/{TASK}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
+    ("GET", "/tasks"): Row("/tasks", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
+    ("GET", "/tasks/{name}"): Row(f"/tasks/{TASK}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200, 200)),
     ("POST", "/tasks/{name}"): Row(
-        f"/tasks/{TASK}?delay=1h", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202), {}
+        f"/tasks/{TASK}?delay=1h", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202, 202), {}
     ),
     ("POST", "/jobs"): Row(
         "/jobs",
         Scope.SUBMIT,
-        (*IN_VAIN, 403, 403, 202, 202),
+        (*IN_VAIN, 403, 403, 202, 202, 202),
         {"jobs": [{"task": TASK, "delay": "1h"}]},
     ),
-    ("GET", "/jobs"): Row("/jobs", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
-    ("GET", "/jobs/{id}"): Row("/jobs/{id}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
-    ("DELETE", "/jobs/{id}"): Row("/jobs/{id}", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202)),
+    ("GET", "/jobs"): Row("/jobs", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
+    ("GET", "/jobs/{id}"): Row("/jobs/{id}", Scope.READ, (*IN_VAIN, 403, 403, 404, 200, 200)),
+    ("DELETE", "/jobs/{id}"): Row("/jobs/{id}", Scope.SUBMIT, (*IN_VAIN, 403, 403, 404, 202, 202)),
     ("POST", "/jobs/{id}/retry"): Row(
-        "/jobs/{canceled}/retry", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202), {}
+        "/jobs/{canceled}/retry", Scope.SUBMIT, (*IN_VAIN, 403, 403, 404, 202, 202), {}
     ),
-    ("GET", "/jobs/{id}/log"): Row("/jobs/{id}/log", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
-    ("GET", "/queues"): Row("/queues", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
-    ("GET", "/metrics"): Row("/metrics", Scope.READ, (*IN_VAIN, 403, 404, 404, 404)),  # off by default
-    ("GET", "/openapi.json"): Row("/openapi.json", Scope.READ, (*IN_VAIN, 403, 200, 200, 200)),
+    ("GET", "/jobs/{id}/log"): Row("/jobs/{id}/log", Scope.READ, (*IN_VAIN, 403, 403, 404, 200, 200)),
+    ("GET", "/queues"): Row("/queues", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
+    ("GET", "/metrics"): Row("/metrics", Scope.READ, (*IN_VAIN, 403, 404, 404, 404, 404)),  # off by default
+    ("GET", "/openapi.json"): Row("/openapi.json", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
     ("POST", "/_run_task"): Row(
-        "/_run_task", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202), f"task={TASK}".encode()
+        "/_run_task", Scope.SUBMIT, (*IN_VAIN, 403, 403, 202, 202, 202), f"task={TASK}".encode()
     ),
-    ("GET", "/status/{id}"): Row("/status/{id}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200)),
+    ("GET", "/status/{id}"): Row("/status/{id}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200, 200)),
 }
 
 
@@ -78,16 +91,19 @@ class Tokens:
         self._store = FileStore(data / "tokens.json")
         self._made = 0
 
-    def make(self, *scopes: Scope, tasks: str = "*", expired: bool = False) -> str:
+    def make(self, *scopes: Scope, tasks: str = "*", expired: bool = False, name: str = "") -> str:
+        """A token of a name of its own; of ``name``, which has one at a time."""
         token = ""
-        self._made += 1
+        self._made += not name
 
         def create(book: TokenBook) -> TokenBook:
             nonlocal token
             now = time.time() - 100 if expired else time.time()
             lifetime = 60 if expired else None
+            if name in {each.name for each in book.tokens.values()}:
+                book = book.revoke(name)
             book, token = book.create(
-                f"caller-{self._made}", now=now, scopes=scopes, tasks=[tasks], lifetime=lifetime
+                name or f"caller-{self._made}", now=now, scopes=scopes, tasks=[tasks], lifetime=lifetime
             )
             return book
 
@@ -132,9 +148,11 @@ def authorization(caller: str, scope: Scope | None, tokens: Tokens) -> str | Non
         case "wrong-scope":
             token = tokens.make(*(set(Scope) - {needed, Scope.ADMIN}))
         case "wrong-task":
-            token = tokens.make(Scope.SUBMIT, Scope.READ, tasks="other.*")
-        case "right":
-            token = tokens.make(needed, tasks="examples.short_*")
+            token = tokens.make(Scope.SUBMIT, Scope.READ, tasks="other.*", name=OWNER)
+        case "other-owner":
+            token = tokens.make(Scope.SUBMIT, Scope.READ)
+        case "owner":
+            token = tokens.make(needed, tasks="examples.short_*", name=OWNER)
         case _:
             token = tokens.make(Scope.ADMIN, tasks="other.*")
     return f"Bearer {token}"
@@ -159,16 +177,17 @@ def test_every_route_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("route", ROWS, ids=" ".join)
-def test_who_is_let_in(route: tuple[str, str], product: Product, tokens: Tokens, admin: str) -> None:
+def test_who_is_let_in(route: tuple[str, str], product: Product, tokens: Tokens) -> None:
     row = ROWS[route]
     found = []
     for caller in CALLERS:
         path = row.path
         if "{" in path:
-            with send(product, "POST", f"/tasks/{TASK}?delay=1h", admin, {}) as answer:
+            owner = f"Bearer {tokens.make(Scope.SUBMIT, name=OWNER)}"
+            with send(product, "POST", f"/tasks/{TASK}?delay=1h", owner, {}) as answer:
                 job = json.load(answer)["id"]
             if "{canceled}" in path:
-                send(product, "DELETE", f"/jobs/{job}", admin).close()
+                send(product, "DELETE", f"/jobs/{job}", owner).close()
             path = path.format(id=job, canceled=job)
         with send(product, route[0], path, authorization(caller, row.scope, tokens), row.body) as answer:
             found.append(answer.status)

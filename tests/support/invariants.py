@@ -5,6 +5,7 @@ Independent of the product's own code that reads it: it looks at the keys as the
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Collection
@@ -14,6 +15,7 @@ import redis
 
 ENDED = {"finished": "finished", "failed": "failed", "stopped": "failed", "canceled": "canceled"}
 """The registry that holds an ended job, by its status."""
+WAITING = ("queued", "scheduled", "deferred")
 REGISTRIES = ("scheduled", "deferred", "wip", "finished", "failed", "canceled")
 WHOLE = ("status", "origin", "data", "created_at", "timeout", "result_ttl", "failure_ttl")
 """What the hash of every job has."""
@@ -92,6 +94,7 @@ class _Checker:
             self._check_times_to_live(job_id, job)
         self._check_strangers()
         self._check_leases()
+        self._check_counts()
         return self._found
 
     def _check_fields(self, job_id: str, job: dict[str, str]) -> None:
@@ -176,6 +179,17 @@ class _Checker:
         for kind, members in told.items():
             odd = sorted(members ^ self._leases)
             self._demand(not odd, f"leases and what {kind} tells of executions differ by {odd}")
+
+    def _check_counts(self) -> None:
+        """The waiting jobs of each owner are counted, and nothing else."""
+        right: dict[str, set[str]] = defaultdict(set)
+        for job_id, job in self._jobs.items():
+            if job.get("owner") and job.get("status") in WAITING:
+                right[hashlib.sha1(job["owner"].encode()).hexdigest()].add(job_id)
+        told = {rest: set(content) for kind, rest, content in self._all() if kind == "waiting"}
+        for owner in right.keys() | told.keys():
+            odd = sorted(right[owner] ^ told.get(owner, set()))
+            self._demand(not odd, f"the waiting jobs of {owner} are counted wrong: {odd}")
 
     def _all(self) -> list[tuple[str, str, Any]]:
         """Each key: its kind, the rest of its name, what it holds."""

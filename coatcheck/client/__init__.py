@@ -1,0 +1,53 @@
+"""The client: hands in jobs over HTTP, and comes back for what became of them.
+
+::
+
+    from coatcheck.client import Client
+
+    with Client("http://127.0.0.1:8000") as client:
+        ticket = client.tasks.examples.count_slowly(to=3)
+        print(ticket.result(timeout=60))
+
+``AsyncClient`` is the same for asyncio. Both need httpx only: ``pip install 'coatcheck[client]'``. What the
+API refuses is raised as the error of ``coatcheck.errors`` that has the problem's name.
+"""
+
+from coatcheck.client.async_client import AsyncClient
+from coatcheck.client.client import Client
+from coatcheck.client.errors import (
+    ClientError,
+    ConnectionFailedError,
+    JobCanceledError,
+    JobEndedError,
+    JobFailedError,
+    JobStoppedError,
+    ResponseError,
+    WaitTimeoutError,
+)
+from coatcheck.client.orders import Order
+from coatcheck.client.tasks import TaskHandle
+from coatcheck.client.ticket import AsyncTicket, Ticket
+from coatcheck.client.watch import Update
+from coatcheck.job import Job, JobError, JobStatus, Progress
+
+__all__ = [
+    "AsyncClient",
+    "AsyncTicket",
+    "Client",
+    "ClientError",
+    "ConnectionFailedError",
+    "Job",
+    "JobCanceledError",
+    "JobEndedError",
+    "JobError",
+    "JobFailedError",
+    "JobStatus",
+    "JobStoppedError",
+    "Order",
+    "Progress",
+    "ResponseError",
+    "TaskHandle",
+    "Ticket",
+    "Update",
+    "WaitTimeoutError",
+]

@@ -1,0 +1,166 @@
+"""The client for asyncio: the same flows, carried by ``httpx.AsyncClient``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import httpx
+
+from coatcheck.client.api import Api
+from coatcheck.client.flow import Flow, Pause
+from coatcheck.client.gathering import Gathering, Listing
+from coatcheck.client.orders import Order, Span
+from coatcheck.client.tasks import AnyAsyncTasks, TaskTree
+from coatcheck.client.ticket import AsyncTicket
+from coatcheck.client.transport import RETRY_FOR, TIMEOUT, Drive, address
+
+if TYPE_CHECKING:
+    # The default is for type checkers, which know typing_extensions without its being installed.
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    AsyncTasks = TypeVarWithDefault("AsyncTasks", default=AnyAsyncTasks)
+else:
+    AsyncTasks = TypeVar("AsyncTasks")
+
+Value = TypeVar("Value")
+
+
+class AsyncClient(Generic[AsyncTasks]):
+    """A client of one API, for asyncio. May be used in an ``async with`` statement.
+
+    Takes the API's URL (default: ``COATCHECK_URL``), a bearer token (default: ``COATCHECK_TOKEN``), the
+    seconds for one answer, the seconds for which a request that can do no harm is tried again (0: never),
+    and what httpx signs requests with or sends them through instead of its own.
+
+    Raises SettingsError: there is no URL, or it is none.
+    """
+
+    tasks: AsyncTasks
+    """The tasks, as functions: ``await client.tasks.examples.short_task()``."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        timeout: float = TIMEOUT,
+        retry_for: float = RETRY_FOR,
+        auth: httpx.Auth | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._address = address(url, token, timeout, os.environ)
+        self._api = Api(retry_for)
+        self._http = httpx.AsyncClient(auth=auth, transport=transport)
+        self.tasks = TaskTree(self.submit_order)  # type: ignore[assignment]
+
+    async def submit(
+        self,
+        task: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        queue: str | None = None,
+        delay: Span | None = None,
+        at: datetime | str | None = None,
+        timeout: Span | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncTicket[Any]:
+        """Submit a job of a task. The same call with the same key again gives the same job.
+
+        Raises InvalidArgumentsError, UnknownTaskError and other problems; ConnectionFailedError.
+        """
+        return await self.submit_order(
+            Order(task, arguments or {}, queue, delay, at, timeout), idempotency_key
+        )
+
+    async def submit_order(
+        self, order: Order[Value], idempotency_key: str | None = None
+    ) -> AsyncTicket[Value]:
+        """Submit a job that was made before."""
+        return AsyncTicket(self._run, self._api, await self._run(self._api.submit(order, idempotency_key)))
+
+    async def submit_many(
+        self, orders: Iterable[Order[Value]], *, idempotency_key: str | None = None
+    ) -> list[AsyncTicket[Value]]:
+        """Submit many jobs with one request, or more beyond 1,000 jobs or a megabyte. Each is all or nothing.
+
+        Raises what ``submit`` raises. When some requests came through, the same call with the same key
+        submits the others only.
+        """
+        seen = await self._run(self._api.submit_many(orders, idempotency_key))
+        return [AsyncTicket(self._run, self._api, job) for job in seen]
+
+    async def ticket(self, job_id: str) -> AsyncTicket[Any]:
+        """The ticket of a job that was submitted before. Raises UnknownJobError."""
+        return AsyncTicket(self._run, self._api, await self._run(self._api.job(job_id)))
+
+    async def as_completed(
+        self, tickets: Iterable[AsyncTicket[Value]], timeout: float | None = None
+    ) -> AsyncIterator[AsyncTicket[Value]]:
+        """The tickets, each when its job is over. Raises WaitTimeoutError after that many seconds."""
+        gathering = Gathering(self._api, tickets, timeout)
+        while ticket := await self._run(gathering.next()):
+            yield ticket
+
+    async def list_jobs(
+        self,
+        *,
+        status: str | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[AsyncTicket[Any]]:
+        """The newest jobs, page by page as they are asked for. Takes filters, and the most jobs."""
+        listing = Listing(self._api, {"status": status, "queue": queue, "task": task}, limit)
+        while (page := await self._run(listing.next())) is not None:
+            for job in page:
+                yield AsyncTicket(self._run, self._api, job)
+
+    async def list_tasks(self) -> list[dict[str, Any]]:
+        """The tasks, with the JSON Schema of their arguments, as ``GET /tasks`` tells them."""
+        tasks: list[dict[str, Any]] = (await self._run(self._api.document("tasks")))["tasks"]
+        return tasks
+
+    async def task(self, name: str) -> dict[str, Any]:
+        """One task, as ``GET /tasks/{name}`` tells it. Raises UnknownTaskError."""
+        return await self._run(self._api.document("tasks", name))
+
+    async def list_queues(self) -> list[dict[str, Any]]:
+        """The queues and their workers, as ``GET /queues`` tells them."""
+        queues: list[dict[str, Any]] = (await self._run(self._api.document("queues")))["queues"]
+        return queues
+
+    async def health(self) -> dict[str, Any]:
+        """What ``GET /health`` says, whatever it is."""
+        return await self._run(self._api.health())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient[AsyncTasks]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, flow: Flow[Value]) -> Value:
+        drive = Drive(flow, self._address)
+        while step := drive.step:
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                drive.passed()
+                continue
+            try:
+                response = await self._http.send(self._address.request(self._http, step))
+            except httpx.RequestError as error:
+                drive.failed(error)
+            else:
+                drive.answered(response)
+        return drive.value

@@ -1,0 +1,159 @@
+"""The ticket of a job: what its holder comes back with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from coatcheck.client.api import Api
+from coatcheck.client.documents import Document, Seen
+from coatcheck.client.errors import ENDINGS
+from coatcheck.client.flow import Flow
+from coatcheck.client.watch import Update, Watch, until_end, whole_log
+from coatcheck.job import Job, JobStatus, Progress
+
+Result = TypeVar("Result")
+Value = TypeVar("Value")
+
+
+class Run(Protocol):
+    """Drives a flow to its end, and returns what it returns."""
+
+    def __call__(self, flow: Flow[Value], /) -> Value:
+        """Drive it."""
+        ...
+
+
+class AsyncRun(Protocol):
+    """The same for asyncio."""
+
+    def __call__(self, flow: Flow[Value], /) -> Awaitable[Value]:
+        """Drive it."""
+        ...
+
+
+class BaseTicket(Generic[Result]):
+    """What both kinds of tickets share. Its attributes tell of the job as it was seen last (``seen``)."""
+
+    def __init__(self, api: Api, seen: Seen) -> None:
+        self._api = api
+        self.seen = seen
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.job.task} {self.status}>"
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+    @property
+    def job(self) -> Job:
+        """The job, as it was seen last."""
+        return self.seen.job
+
+    @property
+    def status(self) -> JobStatus:
+        """The job's status, as it was seen last."""
+        return self.job.status
+
+    @property
+    def progress(self) -> Progress | None:
+        """The job's progress, as it was seen last."""
+        return self.job.progress
+
+    @property
+    def document(self) -> Document:
+        """The job as the API told it last, as JSON."""
+        return self.seen.document
+
+    def _see(self, flow: Flow[Seen]) -> Flow[Job]:
+        self.seen = yield from flow
+        return self.job
+
+    def _result(self, timeout: float | None) -> Flow[Result]:
+        # A list shows no results, so one that is over there is looked at too.
+        seen = self.seen if "result" in self.document else (yield from self._api.job(self.id))
+        job = yield from self._see(until_end(self._api, seen, timeout))
+        if job.status in ENDINGS:
+            raise ENDINGS[job.status](job)
+        result: Result = job.result
+        return result
+
+    def _updates(self, watch: Watch) -> Flow[list[Update] | None]:
+        updates = yield from watch.next()
+        self.seen = watch.last
+        return updates
+
+
+class Ticket(BaseTicket[Result]):
+    """The ticket of a job. Iterating over it gives each change of the job, up to its end."""
+
+    def __init__(self, run: Run, api: Api, seen: Seen) -> None:
+        super().__init__(api, seen)
+        self._run = run
+
+    def refresh(self) -> Job:
+        """Look at the job now. Raises UnknownJobError when its time is over."""
+        return self._run(self._see(self._api.job(self.id)))
+
+    def result(self, timeout: float | None = None) -> Result:
+        """The job's result, once it is over. Takes the most seconds to wait (None: without end).
+
+        Raises JobFailedError, JobStoppedError, JobCanceledError, WaitTimeoutError.
+        """
+        return self._run(self._result(timeout))
+
+    def log(self) -> str:
+        """All that the task has printed so far."""
+        return self._run(whole_log(self._api, self.id))
+
+    def cancel(self) -> Job:
+        """Cancel the job, or stop it if it runs. Raises ConflictError when it is over."""
+        return self._run(self._see(self._api.cancel(self.id)))
+
+    def retry(self) -> Job:
+        """Run the job again. Raises ConflictError unless it failed, was stopped or canceled."""
+        return self._run(self._see(self._api.retry(self.id)))
+
+    def __iter__(self) -> Iterator[Update]:
+        watch = Watch(self._api, self.seen)
+        while updates := self._run(self._updates(watch)):
+            yield from updates
+
+
+class AsyncTicket(BaseTicket[Result]):
+    """The ticket of a job, for asyncio. Iterating over it gives each change of the job, up to its end."""
+
+    def __init__(self, run: AsyncRun, api: Api, seen: Seen) -> None:
+        super().__init__(api, seen)
+        self._run = run
+
+    async def refresh(self) -> Job:
+        """Look at the job now. Raises UnknownJobError when its time is over."""
+        return await self._run(self._see(self._api.job(self.id)))
+
+    async def result(self, timeout: float | None = None) -> Result:
+        """The job's result, once it is over. Takes the most seconds to wait (None: without end).
+
+        Raises JobFailedError, JobStoppedError, JobCanceledError, WaitTimeoutError.
+        """
+        return await self._run(self._result(timeout))
+
+    async def log(self) -> str:
+        """All that the task has printed so far."""
+        return await self._run(whole_log(self._api, self.id))
+
+    async def cancel(self) -> Job:
+        """Cancel the job, or stop it if it runs. Raises ConflictError when it is over."""
+        return await self._run(self._see(self._api.cancel(self.id)))
+
+    async def retry(self) -> Job:
+        """Run the job again. Raises ConflictError unless it failed, was stopped or canceled."""
+        return await self._run(self._see(self._api.retry(self.id)))
+
+    async def __aiter__(self) -> AsyncIterator[Update]:
+        watch = Watch(self._api, self.seen)
+        while updates := await self._run(self._updates(watch)):
+            for update in updates:
+                yield update

@@ -1,0 +1,73 @@
+"""What type checkers make of the client: the examples of its page, and of what it returns."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.processes import ROOT
+
+USE = """\
+from typing import Any, assert_type
+
+from coatcheck.client import AsyncClient, AsyncTicket, Client, Job, Order, Ticket, Update
+
+client = Client("http://127.0.0.1:8000")
+assert_type(client.tasks.examples.short_task(), Ticket[Any])
+assert_type(client.submit("a.b", {"c": 1}), Ticket[Any])
+assert_type(client.submit_order(Order[int]("a.b")).result(), int)
+assert_type(client.submit("a.b").refresh(), Job)
+for update in client.submit("a.b"):
+    assert_type(update, Update)
+
+
+async def main() -> None:
+    async with AsyncClient() as client:
+        assert_type(await client.tasks.examples.short_task(), AsyncTicket[Any])
+        assert_type(await (await client.submit_order(Order[int]("a.b"))).result(), int)
+        async for ticket in client.as_completed(await client.submit_many([Order[int]("a.b")])):
+            assert_type(ticket, AsyncTicket[int])
+"""
+
+
+def checked(folder: Path, **modules: str) -> str:
+    """What mypy says of modules under its strict rules, with the client as installed."""
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text)
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        "--cache-dir",
+        str(folder / "cache"),
+    ]
+    done = subprocess.run(
+        [*command, "--warn-unreachable", *(f"{name}.py" for name in modules)],
+        cwd=folder,
+        env={"MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def examples() -> str:
+    """All Python of docs/client.md, as one module."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "client.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 4
+    return "\n".join(blocks)
+
+
+def test_the_pages_examples_and_the_clients_types_pass_strict_checks(tmp_path: Path) -> None:
+    said = checked(tmp_path, examples=examples(), use=USE)
+    assert said == "Success: no issues found in 2 source files\n"
+
+
+def test_what_is_wrong_is_found(tmp_path: Path) -> None:
+    said = checked(tmp_path, wrong='from coatcheck.client import Client\nClient(1).submit("a.b", 2)\n')
+    assert said.count("error:") == 2
