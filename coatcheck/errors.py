@@ -35,6 +35,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+MAX_ERRORS = 100
+"""Most wrong fields that are looked for and told: who has more should not have an API work for seconds."""
+
 
 class CoatcheckError(Exception):
     """Root of every error that Coatcheck raises on purpose."""

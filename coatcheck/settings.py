@@ -66,6 +66,7 @@ class Settings:
     idempotency_ttl: int
     tasks: str
     worker_processes: int
+    worker_concurrency: int
     worker_lease: int
     worker_stop_timeout: int
     worker_jobs_per_process: int
@@ -367,6 +368,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "worker_processes", "WORKER_PROCESSES", _integer(0, 256), 0, "Worker processes; 0: one for each core."
+    ),
+    Setting(
+        "worker_concurrency",
+        "WORKER_CONCURRENCY",
+        _integer(1, 10_000),
+        100,
+        "Async tasks that a worker process runs at once; 1: one after another, like plain ones.",
     ),
     Setting(
         "worker_lease",

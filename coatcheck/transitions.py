@@ -69,6 +69,14 @@ TRANSITIONS = (
         "a worker ends a run and this job waits next, in one step",
     ),
     Transition(
+        "begin ahead",
+        QUEUED,
+        STARTED,
+        WORKER,
+        "finish",
+        "a worker ends a run, runs short tasks, and this job will be run behind the one that it runs by then",
+    ),
+    Transition(
         "renew", STARTED, STARTED, WORKER, "renew", "the task reports, or a quarter of the lease is over"
     ),
     Transition("ask to stop", STARTED, STARTED, CLIENT, "cancel", "a client wants it to stop"),
@@ -89,6 +97,12 @@ TRANSITIONS = (
         "the worker obeys the wish to stop, or would put the job back in spite of it",
     ),
     Transition("interrupt", STARTED, QUEUED, WORKER, "finish", "the worker is told to end"),
+    Transition(
+        "give back", STARTED, QUEUED, WORKER, "finish", "it was begun ahead and its task can't begin soon"
+    ),
+    Transition(
+        "suspect", STARTED, QUEUED, WORKER, "finish", "the process died that its task shared with others"
+    ),
     Transition("wait for its task", STARTED, SCHEDULED, WORKER, "finish", "the worker has no such task"),
     Transition(
         "give up its task", STARTED, FAILED, WORKER, "finish", "no worker has had its task for too long"

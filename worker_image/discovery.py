@@ -50,6 +50,11 @@ class Task:
     function: Function
     model: type[BaseModel]
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the function is an ``async def``, so that it can run with others in one process."""
+        return inspect.iscoroutinefunction(self.function)
+
     def convert(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The function's keyword arguments, of the types that it names, from those of a job.
 

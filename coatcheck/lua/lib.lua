@@ -100,7 +100,7 @@ end
 -- What a worker needs to know of a job: names and values, those that there are.
 local function to_run(id)
   local names = {'data', 'timeout', 'attempt', 'at_most_once', 'retries', 'retries_left', 'retry_intervals',
-    'enqueued_at', 'started_at', 'traceparent', 'tracestate',
+    'enqueued_at', 'started_at', 'traceparent', 'tracestate', 'lost',
     'origin', 'result_ttl', 'failure_ttl', 'owner', 'callback', 'signature'}
   local values, found = redis.call('HMGET', key('job', id), unpack(names)), {}
   for i, name in ipairs(names) do
@@ -131,6 +131,15 @@ local function begin(id, queue, worker, execution, lease)
   redis.call('SADD', key('worker', worker) .. ':executions', member)
   show_state(worker, 'busy')
   return to_run(id)
+end
+
+-- Count a worker that a job lost, or a process that it shared. Returns how many there were, and their names.
+local function lose(id, worker)
+  local lost = redis.call('HINCRBY', key('job', id), 'lost', 1)
+  local history = default(redis.call('HGET', key('job', id), 'lost_workers'), '')
+  history = history .. (history ~= '' and ', ' or '') .. default(worker, '?') .. ' (' .. iso() .. ')'
+  redis.call('HSET', key('job', id), 'lost_workers', history)
+  return lost, history
 end
 
 -- Write a piece of a run's log. It comes again when the answer to it was lost.

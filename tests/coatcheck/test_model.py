@@ -55,7 +55,9 @@ PROFILE = profile(
 LEASE = 600
 """Seconds: no lease ends by itself while a test runs."""
 PAST = "1.000000"
-OUTCOMES = ("finished", "failed", "stopped", "interrupted", "unknown")
+OUTCOMES = ("finished", "failed", "stopped", "interrupted", "returned", "suspect", "unknown")
+
+GIVEN_BACK = {"interrupted": "interrupt", "returned": "give back", "suspect": "suspect"}
 
 Pick = st.integers(0, 1000)
 
@@ -307,6 +309,7 @@ class Jobs(RuleBasedStateMachine):
         delay=st.sampled_from([0, 60]),
         again=st.booleans(),
         further=st.booleans(),
+        ahead=st.booleans(),
     )
     def finish(
         self,
@@ -316,11 +319,13 @@ class Jobs(RuleBasedStateMachine):
         delay: int = 0,
         again: bool = False,
         further: bool = False,
+        ahead: bool = False,
     ) -> None:
-        """``further``: a worker begins the next job in the same step, if one waits."""
+        """``further``: a worker begins the next job in the same step, if one waits; ``ahead``: one more."""
         worker, execution, job = self.run(pick, late)
         following = uuid4().hex if further and worker.execution == execution else ""
-        coming = None
+        behind = uuid4().hex if ahead and worker.execution == execution else ""
+        coming = waiting = None
         if outcome == "unknown":
             delay = 60
         if self.holds(job, execution):
@@ -328,22 +333,28 @@ class Jobs(RuleBasedStateMachine):
             job.ended = (execution, str(job.status))
             job.execution, job.lease_over, job.stop_requested = "", False, False
             coming = self.begin_next(worker, following)
+            waiting = self.begin_next(worker, behind, ahead=True)
         expected = job.ended[1] if job.ended[0] == execution else "lost"
         for _ in range(1 + again):
-            how: dict[str, Any] = {"result": job.id, "delay": delay, "following": following}
+            how: dict[str, Any] = {"result": job.id, "delay": delay, "following": following, "ahead": behind}
             assert worker.hand.end(job.id, execution, outcome, **how) == expected
-            assert worker.hand.next == (coming.id if coming else "")
+            begun = {following: coming, behind: waiting}
+            assert worker.hand.begun == {name: each.id for name, each in begun.items() if each is not None}
         if worker.execution == execution:
             worker.forget()
+        # What was begun ahead is ended by its worker as any run of the past is.
         if coming is not None:
             worker.job, worker.execution = coming.id, following
 
-    def begin_next(self, worker: ModelWorker, execution: str) -> ModelJob | None:
+    def begin_next(self, worker: ModelWorker, execution: str, ahead: bool = False) -> ModelJob | None:
         """The job that a worker begins behind the one that it ended, as that execution ('': none)."""
         if not execution or not self.queue.waiting:
             return None
-        job = self.jobs[self.queue.waiting.pop(0)]
-        job.go("begin next")
+        job = self.jobs[self.queue.waiting[0]]
+        if ahead and (job.retries == 0 or job.lost):
+            return None
+        self.queue.waiting.pop(0)
+        job.go("begin ahead" if ahead else "begin next")
         self.begun(worker, job, execution)
         return job
 
@@ -355,7 +366,9 @@ class Jobs(RuleBasedStateMachine):
 
     def end(self, job: ModelJob, outcome: str, delay: int) -> None:
         """What the end of its run makes of a job."""
-        runs_again = outcome in ("interrupted", "unknown") or (outcome == "failed" and job.retries_left > 0)
+        runs_again = outcome in ("interrupted", "returned", "suspect", "unknown") or (
+            outcome == "failed" and job.retries_left > 0
+        )
         if job.stop_requested and runs_again:
             outcome = "stopped"
         if outcome != "unknown":
@@ -365,10 +378,11 @@ class Jobs(RuleBasedStateMachine):
             job.result = job.id
         elif outcome == "stopped":
             job.go("stop")
-        elif outcome == "interrupted":
-            job.go("interrupt")
+        elif outcome in GIVEN_BACK:
+            job.go(GIVEN_BACK[outcome])
             job.attempt -= 1
-            job.interrupted += 1
+            job.interrupted += outcome != "returned"
+            job.lost += outcome == "suspect"
             self.queue.waiting.insert(0, job.id)
         elif outcome == "unknown" and job.unknown_since == "long ago":
             job.go("give up its task")
@@ -582,7 +596,12 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
     do("submit", "submit", "take", "begin")
     do("finish", further=True, again=True)
     do("finish", further=True)
-    do("expire", "expire")
+    do("submit", "submit", "submit", "take", "begin")
+    do("finish", further=True, ahead=True, again=True)
+    do("finish", outcome="returned")
+    do("finish", outcome="suspect")
+    do(*["take", "begin", "finish"] * 2)
+    do(*["expire"] * 5)
     do("submit", "take", "begin")
     do("finish", outcome="failed")
     do("retry", "cancel", "retry", "cancel", "expire")
