@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from coatcheck.catalog import TaskSpec
     from coatcheck.schedules import ScheduleState
     from coatcheck.signing import Signatures
+    from coatcheck.waiting import Waiters
 
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
@@ -112,6 +114,13 @@ class QueueAdapter:
         ForbiddenError: its task is none of the caller's.
         """
         return self._run("read", job_id, access)
+
+    @cached_property
+    def waiters(self) -> Waiters:
+        """Those who wait for the end of a job."""
+        from coatcheck.waiting import Waiters
+
+        return Waiters(self._redis, self._keys, self._settings.wait_seats)
 
     def cancel(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs. In one round trip.

@@ -89,6 +89,16 @@ class Keys:
         """Hash of what an idempotency key was used for."""
         return f"{self.prefix}:idempotency:{digest}"
 
+    # Channels, which are no keys
+
+    def ended(self, job_id: str) -> str:
+        """Channel that is told a job's last status when it ends."""
+        return f"{self.prefix}:ended:{job_id}"
+
+    def waiter(self, token: str) -> str:
+        """Channel of one who waits for a job's end: so all who do can be counted, and called."""
+        return f"{self.prefix}:waiter:{token}"
+
 
 def owner_digest(owner: str) -> str:
     """What stands for an owner in the names of keys, as the scripts make it: a name may hold anything."""

@@ -199,7 +199,7 @@ local function call_back(id, ttl)
   return math.max(ttl, 86400)
 end
 
--- End a job: its status, its registry, and the time to live of all that belongs to it.
+-- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
 local function finish(id, queue, status, registry, ttl)
   ttl = call_back(id, ttl)
   redis.call('HSET', key('job', id), 'status', status, 'ended_at', iso())
@@ -207,4 +207,5 @@ local function finish(id, queue, status, registry, ttl)
   redis.call('EXPIRE', key('job', id), ttl)
   redis.call('EXPIRE', key('results', id), ttl)
   redis.call('EXPIRE', key('log', id), ttl)
+  redis.call('PUBLISH', key('ended', id), status)
 end

@@ -88,6 +88,8 @@ class ModelJob:
     """The last run that ended, and what it was answered."""
     log: str = ""
     result: Any = None
+    told: list[str] = field(default_factory=list)
+    """What those who wait for its end must have heard."""
 
     @property
     def waits(self) -> bool:
@@ -104,6 +106,8 @@ class ModelJob:
         step = transition(name)
         assert step.source == self.status, f"{name} does not lead from {self.status}"
         self.status = step.target
+        if step.source != step.target and step.target in ENDED_STATUSES:
+            self.told.append(str(step.target))
         SEEN.add(name)
 
 
@@ -154,6 +158,9 @@ class Jobs(RuleBasedStateMachine):
         self.submitted: dict[str, tuple[str, list[str]]] = {}
         self.past: list[tuple[ModelWorker, str, str]] = []
         """Runs that were begun, by whom, the execution and the job: their workers may come back late."""
+        self.line = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self.line.psubscribe(self.keys.ended("*"))
+        self.line.subscribe(self.keys.waiter("all"))
         scripts = Scripts(client, self.settings.prefix)
         self.workers = [
             ModelWorker(WorkerByHand(client, self.keys, scripts, f"worker-{number}", LEASE))
@@ -166,6 +173,7 @@ class Jobs(RuleBasedStateMachine):
         self.tick()
 
     def teardown(self) -> None:
+        self.line.close()
         self.client.delete(*self.client.scan_iter(f"{self.keys.prefix}*", count=10_000))
 
     # Clients
@@ -539,6 +547,18 @@ class Jobs(RuleBasedStateMachine):
         assert [as_text(member) for member in waiting] == self.queue.waiting
         assert [as_text(member) for member in taken] == self.queue.taken
         assert [int(value or 0) for value in left] == [job.retries_left for job in kept.values()]
+
+    @invariant()
+    def who_waits_for_an_end_hears_of_it_once(self) -> None:
+        self.client.publish(self.keys.waiter("all"), "said")
+        while True:
+            heard = self.line.get_message(timeout=5)
+            if heard is not None and heard["type"] == "message":
+                break
+            if heard is not None:
+                job_id = as_text(heard["channel"]).removeprefix(self.keys.ended(""))
+                assert self.jobs[job_id].told.pop(0) == as_text(heard["data"])
+        assert [job.id for job in self.jobs.values() if job.told] == []
 
     # Choosing
 
