@@ -54,6 +54,8 @@ class Settings:
     max_result: int
     max_log: int
     max_batch: int
+    max_wait: int
+    wait_seats: int
     max_queued: int
     max_waiting: int
     jobs_per_minute: int
@@ -172,6 +174,8 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
 MIB = 1024 * 1024
 DAY = 24 * 3600
 YEAR = 365 * DAY
+LONGEST_WAIT = 25
+"""Seconds. API Gateway gives up after 29 (AWS: "Amazon API Gateway quotas"), and an answer takes up to 3."""
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("redis_url", "REDIS_URL", _redis_url, None, "The Redis or Valkey server that holds the jobs."),
@@ -289,6 +293,20 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("max_log", "COATCHECK_MAX_LOG", _integer(1024, 64 * MIB), MIB, "Largest log of a job, in bytes."),
     Setting("max_batch", "COATCHECK_MAX_BATCH", _integer(1, 10_000), 1000, "Most jobs in one POST /jobs."),
+    Setting(
+        "max_wait",
+        "COATCHECK_MAX_WAIT",
+        _integer(0, LONGEST_WAIT),
+        LONGEST_WAIT,
+        "Longest that a request may wait for a job's end, in seconds; 0: none waits.",
+    ),
+    Setting(
+        "wait_seats",
+        "COATCHECK_WAIT_SEATS",
+        _integer(1, 10_000),
+        1000,
+        "Requests that may wait at once; any more are answered at once.",
+    ),
     Setting(
         "max_queued",
         "COATCHECK_MAX_QUEUED",

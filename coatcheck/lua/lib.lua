@@ -212,7 +212,7 @@ local function call_back(id, ttl)
   return math.max(ttl, 86400)
 end
 
--- End a job: its status, its registry, and the time to live of all that belongs to it.
+-- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
 local function finish(id, queue, status, registry, ttl)
   ttl = call_back(id, ttl)
   set_status(id, queue, status, 'ended_at', iso())
@@ -220,4 +220,5 @@ local function finish(id, queue, status, registry, ttl)
   redis.call('EXPIRE', key('job', id), ttl)
   redis.call('EXPIRE', key('results', id), ttl)
   redis.call('EXPIRE', key('log', id), ttl)
+  redis.call('PUBLISH', key('ended', id), status)
 end

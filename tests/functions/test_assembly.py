@@ -92,7 +92,8 @@ event = {{
     }},
 }}
 status = app(event, None)["statusCode"]
-heavy = ("rq", "pydantic", "worker_image", "heavy", "tasks", "boto3", "botocore", "coatcheck.token_store")
+heavy = ("rq", "pydantic", "worker_image", "heavy", "tasks", "boto3", "botocore")
+heavy += ("coatcheck.token_store", "coatcheck.waiting")
 print(status, [name for name in heavy if name in sys.modules])
 """
     assert run(code) == "503 []"
