@@ -20,12 +20,14 @@ from chalicelib import (
     prometheus,
     queues,
     routing,
+    sites,
     story,
     tasks,
 )
 
 app = Chalice(app_name="coatcheck", configure_logs=False)
 app.register_middleware(observe.middleware, "http")
+app.register_middleware(sites.middleware, "http")
 app.register_middleware(problems.middleware, "http")
 
 

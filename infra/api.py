@@ -13,6 +13,7 @@ from pathlib import Path
 from coatcheck.errors import SettingsError
 from coatcheck.settings import Settings
 from infra.errors import StartError
+from infra.hosts import Hosts
 from infra.server import ApiServer
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
@@ -77,6 +78,7 @@ class Api:
                     self._problems,
                     (host, candidate),
                     max_body=self._settings.max_body,
+                    hosts=Hosts((host, *self._settings.hosts)) if self._settings.auth == "none" else None,
                     config=_chalice_config(),
                 )
             except OSError as error:

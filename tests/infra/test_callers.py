@@ -173,7 +173,8 @@ def send(product: Product, method: str, path: str, header: str | None, body: Any
 
 
 def test_every_route_has_a_row() -> None:
-    assert ROWS.keys() == {(method, path) for path, methods in app.routes.items() for method in methods}
+    routes = {(method, path) for path, methods in app.routes.items() for method in methods}
+    assert ROWS.keys() == {(method, path) for method, path in routes if method != "OPTIONS"}
 
 
 @pytest.mark.parametrize("route", ROWS, ids=" ".join)
