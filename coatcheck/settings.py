@@ -57,6 +57,8 @@ class Settings:
     max_result: int
     max_log: int
     max_batch: int
+    max_wait: int
+    wait_seats: int
     max_queued: int
     max_waiting: int
     jobs_per_minute: int
@@ -67,6 +69,7 @@ class Settings:
     idempotency_ttl: int
     tasks: str
     worker_processes: int
+    worker_concurrency: int
     worker_lease: int
     worker_stop_timeout: int
     worker_jobs_per_process: int
@@ -181,6 +184,8 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
 MIB = 1024 * 1024
 DAY = 24 * 3600
 YEAR = 365 * DAY
+LONGEST_WAIT = 25
+"""Seconds. API Gateway gives up after 29 (AWS: "Amazon API Gateway quotas"), and an answer takes up to 3."""
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("redis_url", "REDIS_URL", _redis_url, None, "The Redis or Valkey server that holds the jobs."),
@@ -320,6 +325,20 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_log", "COATCHECK_MAX_LOG", _integer(1024, 64 * MIB), MIB, "Largest log of a job, in bytes."),
     Setting("max_batch", "COATCHECK_MAX_BATCH", _integer(1, 10_000), 1000, "Most jobs in one POST /jobs."),
     Setting(
+        "max_wait",
+        "COATCHECK_MAX_WAIT",
+        _integer(0, LONGEST_WAIT),
+        LONGEST_WAIT,
+        "Longest that a request may wait for a job's end, in seconds; 0: none waits.",
+    ),
+    Setting(
+        "wait_seats",
+        "COATCHECK_WAIT_SEATS",
+        _integer(1, 10_000),
+        1000,
+        "Requests that may wait at once; any more are answered at once.",
+    ),
+    Setting(
         "max_queued",
         "COATCHECK_MAX_QUEUED",
         _integer(0, 100_000_000),
@@ -380,6 +399,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "worker_processes", "WORKER_PROCESSES", _integer(0, 256), 0, "Worker processes; 0: one for each core."
+    ),
+    Setting(
+        "worker_concurrency",
+        "WORKER_CONCURRENCY",
+        _integer(1, 10_000),
+        100,
+        "Async tasks that a worker process runs at once; 1: one after another, like plain ones.",
     ),
     Setting(
         "worker_lease",

@@ -38,8 +38,8 @@ IDLE_SECONDS = 75
 """How long a connection is kept that sends nothing."""
 LINGER_SECONDS = 2.0
 """How long what a refused client still sends is thrown away, so that it gets to read the answer."""
-BACKLOG = 256
-"""Connections that may wait to be accepted."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted; one more tries again after a second."""
 WRONG_HOST = "The request's Host is no name of this machine; COATCHECK_HOSTS names further ones."
 NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 OWN_HEADERS = ("connection", "content-length", "transfer-encoding")
@@ -316,6 +316,6 @@ class ApiRequestHandler(ChaliceRequestHandler):
         reading = self.command in ("GET", "HEAD") and status < HTTPStatus.BAD_REQUEST
         level = logging.DEBUG if reading else logging.INFO
         milliseconds = (time.monotonic() - self._started) * 1000
-        where = headers.get("Location") if status == HTTPStatus.ACCEPTED else None
+        where = headers.get("Location") if status < HTTPStatus.MULTIPLE_CHOICES else None
         more = f" {where[0] if isinstance(where, list) else where}" if where else ""  # tells the job's id
         log.log(level, "%s %s %d %.0f ms%s", self.command or "?", self.path, status, milliseconds, more)

@@ -46,6 +46,15 @@ def call(tasks: dict[str, Task], name: str, arguments: dict[str, Any]) -> Any:
 
     Raises UnknownTaskError, ArgumentsError, and whatever the task raises.
     """
+    value = begin(tasks, name, arguments)
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
+def begin(tasks: dict[str, Task], name: str, arguments: dict[str, Any]) -> Any:
+    """Call a task of the catalogue and return what it returns: of an ``async def`` a coroutine.
+
+    Raises what ``call`` raises.
+    """
     try:
         task = tasks[name]
     except KeyError:
@@ -57,8 +66,7 @@ def call(tasks: dict[str, Task], name: str, arguments: dict[str, Any]) -> Any:
             f"/{'/'.join(str(step) for step in fault['loc'])} {fault['msg']}" for fault in error.errors()
         )
         raise ArgumentsError(f"the arguments do not fit {name}: {wrong}") from None
-    value = task.function(**converted)
-    return asyncio.run(value) if inspect.iscoroutine(value) else value
+    return task.function(**converted)
 
 
 def result_json(value: Any, limit: int) -> str:

@@ -45,6 +45,7 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"rate:(.+)", "rate"),
     )
 )
+_NOTHING_TO_CHECK = re.compile(r"schedule:(.+)", re.S)
 _OF_AN_OWNER = re.compile(r"waiting:(.+)", re.S)
 _OF_A_QUEUE = re.compile(rf"(?:queue|workers|{'|'.join(REGISTRIES)}):(.+?)(?::intermediate)?", re.S)
 
@@ -55,7 +56,9 @@ def subject_of(key: bytes, keys: Keys) -> Subject | None:
     for pattern, what in _NAMED:
         if match := pattern.fullmatch(rest):
             return Subject(what, match[1])
-    if rest in SINGLE or any(kind.fullmatch(rest) for kind in (RQ_ONLY, _OF_A_QUEUE, _OF_AN_OWNER)):
+    if rest in SINGLE or any(
+        kind.fullmatch(rest) for kind in (RQ_ONLY, _NOTHING_TO_CHECK, _OF_A_QUEUE, _OF_AN_OWNER)
+    ):
         return None
     return Subject("unknown", key[len(keys.prefix) :])
 

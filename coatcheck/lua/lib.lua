@@ -100,7 +100,7 @@ end
 -- What a worker needs to know of a job: names and values, those that there are.
 local function to_run(id)
   local names = {'data', 'timeout', 'attempt', 'at_most_once', 'retries', 'retries_left', 'retry_intervals',
-    'enqueued_at', 'started_at', 'traceparent', 'tracestate',
+    'enqueued_at', 'started_at', 'traceparent', 'tracestate', 'lost',
     'origin', 'result_ttl', 'failure_ttl', 'owner', 'callback', 'signature'}
   local values, found = redis.call('HMGET', key('job', id), unpack(names)), {}
   for i, name in ipairs(names) do
@@ -131,6 +131,15 @@ local function begin(id, queue, worker, execution, lease)
   redis.call('SADD', key('worker', worker) .. ':executions', member)
   show_state(worker, 'busy')
   return to_run(id)
+end
+
+-- Count a worker that a job lost, or a process that it shared. Returns how many there were, and their names.
+local function lose(id, worker)
+  local lost = redis.call('HINCRBY', key('job', id), 'lost', 1)
+  local history = default(redis.call('HGET', key('job', id), 'lost_workers'), '')
+  history = history .. (history ~= '' and ', ' or '') .. default(worker, '?') .. ' (' .. iso() .. ')'
+  redis.call('HSET', key('job', id), 'lost_workers', history)
+  return lost, history
 end
 
 -- Write a piece of a run's log. It comes again when the answer to it was lost.
@@ -190,7 +199,7 @@ local function call_back(id, ttl)
   return math.max(ttl, 86400)
 end
 
--- End a job: its status, its registry, and the time to live of all that belongs to it.
+-- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
 local function finish(id, queue, status, registry, ttl)
   ttl = call_back(id, ttl)
   redis.call('HSET', key('job', id), 'status', status, 'ended_at', iso())
@@ -198,4 +207,5 @@ local function finish(id, queue, status, registry, ttl)
   redis.call('EXPIRE', key('job', id), ttl)
   redis.call('EXPIRE', key('results', id), ttl)
   redis.call('EXPIRE', key('log', id), ttl)
+  redis.call('PUBLISH', key('ended', id), status)
 end

@@ -31,6 +31,11 @@ ROUTES = {
     ("POST", "/jobs/{id}/deliveries"),
     ("POST", "/jobs/{id}/retry"),
     ("GET", "/queues"),
+    ("GET", "/schedules"),
+    ("GET", "/schedules/{name}"),
+    ("POST", "/schedules/{name}/pause"),
+    ("POST", "/schedules/{name}/resume"),
+    ("POST", "/schedules/{name}/run"),
     ("GET", "/metrics"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
@@ -94,7 +99,8 @@ event = {{
     }},
 }}
 status = app(event, None)["statusCode"]
-heavy = ("rq", "pydantic", "worker_image", "heavy", "tasks", "boto3", "botocore", "coatcheck.token_store")
+heavy = ("rq", "pydantic", "worker_image", "heavy", "tasks", "boto3", "botocore")
+heavy += ("coatcheck.token_store", "coatcheck.waiting")
 print(status, [name for name in heavy if name in sys.modules])
 """
     assert run(code) == "503 []"
