@@ -12,6 +12,7 @@
         ├── ForbiddenError            403
         ├── UnknownTaskError          404
         ├── UnknownJobError           404
+        ├── UnknownScheduleError      404
         ├── NotFoundError             404
         ├── MethodNotAllowedError     405
         ├── ConflictError             409
@@ -145,6 +146,14 @@ class UnknownJobError(ProblemError):
     status = 404
     slug = "unknown-job"
     title = "There is no such job"
+
+
+class UnknownScheduleError(ProblemError):
+    """The task is there, but does not run by itself."""
+
+    status = 404
+    slug = "unknown-schedule"
+    title = "The task has no schedule"
 
 
 class NotFoundError(ProblemError):

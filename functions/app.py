@@ -20,6 +20,7 @@ from chalicelib import (
     prometheus,
     queues,
     routing,
+    schedules,
     story,
     tasks,
 )
@@ -35,11 +36,12 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     return callers.authorize(request)
 
 
-for resource in (page, tasks, jobs, deliveries, queues, prometheus, health, openapi, story):
+for resource in (page, tasks, jobs, deliveries, queues, schedules, prometheus, health, openapi, story):
     routing.bind(app, resource.ROUTES, authorizer)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="publish_metrics")
 def publish_metrics(event: CloudWatchEvent) -> None:
-    """Publish the queues' figures, each minute."""
+    """Submit what is due, then publish the queues' figures, which wake workers where there are none."""
+    schedules.tick()
     metrics.publish()

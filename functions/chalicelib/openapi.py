@@ -36,6 +36,7 @@ from coatcheck.errors import (
     TooManyWaitingError,
     UnavailableError,
     UnknownJobError,
+    UnknownScheduleError,
     UnknownTaskError,
     UnsupportedMediaTypeError,
 )
@@ -137,6 +138,7 @@ QUEUE_NAME: Schema = {"type": "string", "pattern": f"^{QUEUE.pattern}$"}
 LOG_CURSOR: Schema = {"type": "string", "pattern": f"^({CURSOR.pattern})?$"}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
+SCHEDULE_PROBLEMS = (UnknownTaskError, UnknownScheduleError, UnavailableError)
 
 PATHS: dict[str, Any] = {
     "/tasks": {
@@ -159,6 +161,7 @@ PATHS: dict[str, Any] = {
         "get": operation(
             "list_jobs",
             "The newest jobs",
+            description="A page may hold fewer jobs than asked for, even none, and still have a next one.",
             tags=["jobs"],
             answer=content(ref("JobList")),
             parameters=[
@@ -266,6 +269,60 @@ PATHS: dict[str, Any] = {
             tags=["service"],
             answer=content(ref("QueueList")),
             problems=(UnavailableError,),
+        )
+    },
+    "/schedules": {
+        "get": operation(
+            "list_schedules",
+            "The periodic tasks, and when they run",
+            tags=["schedules"],
+            answer=content(ref("ScheduleList")),
+            problems=(UnavailableError,),
+        )
+    },
+    "/schedules/{name}": {
+        "get": operation(
+            "get_schedule",
+            "One periodic task",
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/pause": {
+        "post": operation(
+            "pause_schedule",
+            "Let its ticks pass from now on",
+            Scope.ADMIN,
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/resume": {
+        "post": operation(
+            "resume_schedule",
+            "Let its ticks run again",
+            Scope.ADMIN,
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/run": {
+        "post": operation(
+            "run_schedule",
+            "Submit a job with its arguments now",
+            Scope.SUBMIT,
+            tags=["schedules"],
+            status=202,
+            answer=content(ref("Job")),
+            headers=("Location", "Retry-After", *LIMITS),
+            parameters=[NAME],
+            problems=(*SCHEDULE_PROBLEMS, *LIMIT_PROBLEMS),
         )
     },
     "/metrics": {

@@ -30,13 +30,16 @@ from hypothesis.stateful import (
 )
 
 from coatcheck.adapter import QueueAdapter
+from coatcheck.catalog import TaskSpec
 from coatcheck.connection import as_text
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, UnknownJobError
 from coatcheck.job import ENDED_STATUSES, RETRYABLE_STATUSES, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
 from coatcheck.recovery import MAX_LOST
+from coatcheck.schedule import Schedule
 from coatcheck.scripts import FOLDER, Scripts
 from coatcheck.settings import Settings
+from coatcheck.ticker import Ticker
 from coatcheck.transitions import TRANSITIONS, transition
 from tests.coatcheck.conftest import WorkerByHand
 from tests.support.invariants import violations
@@ -207,6 +210,19 @@ class Jobs(RuleBasedStateMachine):
         assert [job.id for job in answer] == [each.id for each in batch]
         if key is not None:
             self.submitted[key] = (fingerprint, [each.id for each in batch])
+
+    @precondition(lambda self: len(self.jobs_that(lambda job: job.status)) < 8)
+    @rule()
+    def come_due(self) -> None:
+        # A schedule that nobody has seen for long, and that has a secret of its own.
+        self.client.delete(self.keys.schedule("t"))
+        self.client.hset(self.keys.schedule("t"), "last", "0")
+        task = TaskSpec("t", "", "", {}, schedule=Schedule(every=60))
+        assert Ticker(self.client, self.settings, [task]).tick() == [("t", "new")]
+        job_id = as_text(self.client.hget(self.keys.schedule("t"), "job"))
+        job = self.jobs[job_id] = ModelJob(job_id, None, None, 0)
+        job.go("come due")
+        self.queue.waiting.append(job_id)
 
     @precondition(lambda self: self.jobs)
     @rule(pick=Pick)
@@ -593,6 +609,7 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
             machine.redis_and_model_agree()
 
     do("submit", "take", "begin", "renew", "finish", "expire")
+    do("come_due", "take", "begin", "finish", "expire")
     do("submit", "submit", "take", "begin")
     do("finish", further=True, again=True)
     do("finish", further=True)

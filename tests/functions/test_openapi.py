@@ -13,13 +13,24 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from app import app
-from chalicelib import deliveries, health, jobs, openapi, page, prometheus, queues, story, tasks
+from chalicelib import deliveries, health, jobs, openapi, page, prometheus, queues, schedules, story, tasks
 from chalicelib.openapi import describe
 from chalicelib.schemas import hoist
 from coatcheck.catalog import Catalog
 from tests.functions.client import Api
 
-RESOURCES: tuple[Any, ...] = (deliveries, health, jobs, openapi, page, prometheus, queues, story, tasks)
+RESOURCES: tuple[Any, ...] = (
+    deliveries,
+    health,
+    jobs,
+    openapi,
+    page,
+    prometheus,
+    queues,
+    schedules,
+    story,
+    tasks,
+)
 TRIP = {"start": {"city": "Oslo"}, "travellers": 2, "further_stops": [{"city": "Bergen", "nights": 2}]}
 
 

@@ -75,6 +75,18 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("GET", "/jobs/{id}/log"): Row("/jobs/{id}/log", Scope.READ, (*IN_VAIN, 403, 403, 404, 200, 200)),
     ("GET", "/queues"): Row("/queues", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
+    ("GET", "/schedules"): Row("/schedules", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
+    # The task has no schedule, which whoever may ask is told.
+    ("GET", "/schedules/{name}"): Row(f"/schedules/{TASK}", Scope.READ, (*IN_VAIN, 403, 403, 404, 404, 404)),
+    ("POST", "/schedules/{name}/pause"): Row(
+        f"/schedules/{TASK}/pause", Scope.ADMIN, (*IN_VAIN, 403, 403, 403, 404, 404), {}
+    ),
+    ("POST", "/schedules/{name}/resume"): Row(
+        f"/schedules/{TASK}/resume", Scope.ADMIN, (*IN_VAIN, 403, 403, 403, 404, 404), {}
+    ),
+    ("POST", "/schedules/{name}/run"): Row(
+        f"/schedules/{TASK}/run", Scope.SUBMIT, (*IN_VAIN, 403, 403, 404, 404, 404), {}
+    ),
     ("GET", "/metrics"): Row("/metrics", Scope.READ, (*IN_VAIN, 403, 404, 404, 404, 404)),  # off by default
     ("GET", "/openapi.json"): Row("/openapi.json", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
     ("POST", "/_run_task"): Row(
