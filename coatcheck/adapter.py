@@ -256,7 +256,7 @@ class QueueAdapter:
         if cursor is not None and not is_job_id(cursor):
             raise InvalidRequestError("The cursor is none that a list of jobs gave: start again without it.")
         with reaching_redis():
-            return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit, access)
+            return list_jobs(self._scripts, self._keys, status, queue, task, cursor, limit, access)
 
 
 def signatures_of(settings: Settings) -> Signatures | None:

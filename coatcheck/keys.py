@@ -56,8 +56,13 @@ class Keys:
 
     @property
     def index(self) -> str:
-        """Sorted set of all job ids, all with score 0: then it sorts by the ids, which sort by time."""
+        """Sorted set of all job ids, by queue and status (``place`` in ``lib.lua``), and these by time."""
         return f"{self.prefix}:index"
+
+    @property
+    def owned(self) -> str:
+        """Sorted set of the ids of jobs that have an owner, by owner and status, and these by time."""
+        return f"{self.prefix}:owned"
 
     @property
     def leases(self) -> str:

@@ -28,7 +28,7 @@ RQ_ONLY = re.compile(
 )
 """Keys of RQ's data model that Coatcheck never writes: let be (rq 3: the same files as in ``keys.py``)."""
 
-SINGLE = {"queues", "index", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
+SINGLE = {"queues", "index", "owned", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
 """Keys that a namespace has one of."""
 
 _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -96,7 +96,7 @@ class Place(NamedTuple):
 
     def subject(self, member: bytes) -> Subject:
         """What to look at for one of its members."""
-        if self.what in ("index", "leases"):
+        if self.what in ("index", "owned", "leases"):
             return Subject(self.what, member)
         return Subject(self.what, self.queue, member)
 
@@ -115,6 +115,7 @@ def places(keys: Keys, queues: list[str]) -> list[Place]:
         *found,
         Place("workers", "", keys.workers, "set"),
         Place("index", "", keys.index, "zset"),
+        Place("owned", "", keys.owned, "zset"),
         Place("leases", "", keys.leases, "zset"),
     ]
 
@@ -134,7 +135,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         return f"{keys.prefix}:waiting:{name}", job
     if what in REGISTRIES:
         return keys.registry(what, name), job
-    if what in ("index", "leases"):
+    if what in ("index", "owned", "leases"):
         return f"{keys.prefix}:{what}", job
     if what in ("job", "log", "results", "execution", "executions"):
         return f"{keys.prefix}:{what}:{name}", job

@@ -161,6 +161,7 @@ PATHS: dict[str, Any] = {
         "get": operation(
             "list_jobs",
             "The newest jobs",
+            description="A page may hold fewer jobs than asked for, even none, and still have a next one.",
             tags=["jobs"],
             answer=content(ref("JobList")),
             parameters=[
