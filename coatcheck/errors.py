@@ -2,6 +2,7 @@
 
     CoatcheckError
     ├── SettingsError             a setting is missing or invalid
+    │   └── SecretError               the secret that a setting names can't be read or used
     ├── CatalogError              a task or catalog.json is invalid
     ├── TokenError                a token can't be made, kept or read
     └── ProblemError              has an HTTP status; the API turns it into RFC 9457
@@ -9,8 +10,10 @@
         ├── InvalidJSONError          400
         ├── UnauthorizedError         401
         ├── ForbiddenError            403
+        ├── CrossSiteError            403
         ├── UnknownTaskError          404
         ├── UnknownJobError           404
+        ├── UnknownScheduleError      404
         ├── NotFoundError             404
         ├── MethodNotAllowedError     405
         ├── ConflictError             409
@@ -18,7 +21,10 @@
         ├── UnsupportedMediaTypeError 415
         ├── InvalidArgumentsError     422
         ├── IdempotencyMismatchError  422
+        ├── RateLimitedError          429
+        ├── TooManyWaitingError       429
         ├── InternalError             500
+        ├── QueueFullError            503
         └── UnavailableError          503
 
 A ``ProblemError`` carries all that an answer needs, so that HTTP is made of it in one place
@@ -31,6 +37,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+MAX_ERRORS = 100
+"""Most wrong fields that are looked for and told: who has more should not have an API work for seconds."""
+
 
 class CoatcheckError(Exception):
     """Root of every error that Coatcheck raises on purpose."""
@@ -38,6 +47,10 @@ class CoatcheckError(Exception):
 
 class SettingsError(CoatcheckError):
     """A setting is missing or invalid; the message names it, its value and what would be right."""
+
+
+class SecretError(SettingsError):
+    """The secret that a setting names can't be read or used; the message says why, never what it is."""
 
 
 class CatalogError(CoatcheckError):
@@ -120,6 +133,14 @@ class ForbiddenError(ProblemError):
     title = "The caller may not do this"
 
 
+class CrossSiteError(ProblemError):
+    """A browser sent it for a page of another site, or under a name that is none of this machine's."""
+
+    status = 403
+    slug = "cross-site"
+    title = "A page of another site may not do this"
+
+
 class UnknownTaskError(ProblemError):
     """The catalogue has no task of that name."""
 
@@ -134,6 +155,14 @@ class UnknownJobError(ProblemError):
     status = 404
     slug = "unknown-job"
     title = "There is no such job"
+
+
+class UnknownScheduleError(ProblemError):
+    """The task is there, but does not run by itself."""
+
+    status = 404
+    slug = "unknown-schedule"
+    title = "The task has no schedule"
 
 
 class NotFoundError(ProblemError):
@@ -192,8 +221,32 @@ class IdempotencyMismatchError(ProblemError):
     title = "The idempotency key belongs to another request"
 
 
+class RateLimitedError(ProblemError):
+    """The caller submits more jobs in a minute than ``COATCHECK_JOBS_PER_MINUTE``."""
+
+    status = 429
+    slug = "rate-limited"
+    title = "Too many jobs in a short time"
+
+
+class TooManyWaitingError(ProblemError):
+    """More jobs of the caller would wait than ``COATCHECK_MAX_WAITING``."""
+
+    status = 429
+    slug = "too-many-waiting"
+    title = "Too many jobs of the caller wait"
+
+
 class InternalError(ProblemError):
     """A defect of ours; the log has the traceback."""
+
+
+class QueueFullError(ProblemError):
+    """More jobs would wait on a queue than ``COATCHECK_MAX_QUEUED``."""
+
+    status = 503
+    slug = "queue-full"
+    title = "The queue is full"
 
 
 class UnavailableError(ProblemError):

@@ -12,6 +12,8 @@ import redis
 from redis.exceptions import ConnectionError, NoScriptError
 
 FOLDER = Path(__file__).with_name("lua")
+SHARED = {"lib": None, "limits": ("submit", "retry", "tick")}
+"""What stands in front of scripts, and of which; None: of all."""
 WAIT_MILLISECONDS = 900
 """How long replicas get to confirm a write; below the client's time-out for one answer."""
 
@@ -61,8 +63,9 @@ class Scripts:
 
 @lru_cache
 def source(name: str) -> str:
-    """The text of a script, with what all scripts share in front."""
-    return (FOLDER / "lib.lua").read_text() + (FOLDER / f"{name}.lua").read_text()
+    """The text of a script, with what it shares with others in front."""
+    shared = [part for part, scripts in SHARED.items() if scripts is None or name in scripts]
+    return "".join((FOLDER / f"{part}.lua").read_text() for part in (*shared, name))
 
 
 @lru_cache

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coatcheck import __version__
 from coatcheck.errors import CoatcheckError, ProblemError
+from infra.callbacks import options as callback_options
 from infra.deploy import options
 from infra.remote import options as remote_options
 from infra.tokens import options as token_options
@@ -121,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
     options.add_commands(commands)
     token_options.add_command(commands)
     remote_options.add_commands(commands)
+    callback_options.add_command(commands)
     return parser
 
 
@@ -152,6 +154,8 @@ def _run(parsed: argparse.Namespace) -> int:
     match parsed.command:
         case "up":
             from infra.up import run
+        case "secret":
+            from infra.callbacks.command import run
         case "catalog":
             from infra.catalog import run
         case "doctor":

@@ -12,7 +12,7 @@ import redis
 from coatcheck.connection import as_text
 from coatcheck.doctor.findings import KINDS, Finding
 from coatcheck.doctor.script import Doctor
-from coatcheck.doctor.subjects import Place, Subject, places, queue_of, subject_of
+from coatcheck.doctor.subjects import Place, Subject, owner_of, places, queue_of, subject_of, waiting_of
 from coatcheck.listing import queue_names
 from coatcheck.settings import Settings
 
@@ -22,7 +22,20 @@ OVERLAP = 100
 """Entries of a queue that are read again with the next page, since workers take from its head meanwhile."""
 CALL = 100
 """Subjects in one call of the script, which must not run for long."""
-QUICK = {"index", "leases", "log", "results", "execution", "executions", "workers", "worker", "idempotency"}
+QUICK = {
+    "index",
+    "owned",
+    "waiting",
+    "rate",
+    "leases",
+    "log",
+    "results",
+    "execution",
+    "executions",
+    "workers",
+    "worker",
+    "idempotency",
+}
 """What a thorough look takes no time for. For all else it searches a queue, so it looks at one in a call."""
 PAUSE = 1.0
 """Seconds between the first and the second look."""
@@ -84,7 +97,8 @@ class _Reader:
     def suspects(self) -> Iterator[Subject]:
         """What looks wrong at the first look, some of it twice."""
         queues: set[str] = set()
-        for chunk in _chunks(self._subjects(queues), CALL):
+        owners: set[str] = set()
+        for chunk in _chunks(self._subjects(queues, owners), CALL):
             for subject, kind, detail in self.doctor.call("look", chunk):
                 if kind == "queued":
                     self._unseen.setdefault(detail, set()).add(as_text(subject.name))
@@ -95,18 +109,21 @@ class _Reader:
             queues |= set(queue_names(self._redis, self._keys))
         yield from (Subject("named", queue) for queue in queues)
         # Jobs first, lists after: a job that moves on meanwhile then has a status that shows it.
-        for place in places(self._keys, sorted(queues)):
+        counted = (waiting_of(owner, self._keys) for owner in sorted(owners))
+        for place in (*places(self._keys, sorted(queues)), *counted):
             yield from self._place(place)
         for ids in (self._repeated, *self._unseen.values()):
             yield from (Subject("job", job_id) for job_id in ids)
 
-    def _subjects(self, queues: set[str]) -> Iterator[Subject]:
-        """All keys but those that hold many; the queues that these belong to are added to ``queues``."""
+    def _subjects(self, queues: set[str], owners: set[str]) -> Iterator[Subject]:
+        """All keys but those that hold many; the queues and owners that these belong to are added."""
         for key in self._redis.scan_iter(match=f"{self._keys.prefix}:*", count=PAGE):
             if subject := subject_of(key, self._keys):
                 yield subject
             elif queue := queue_of(key, self._keys):
                 queues.add(queue)
+            elif owner := owner_of(key, self._keys):
+                owners.add(owner)
 
     def _place(self, place: Place) -> Iterator[Subject]:
         kind = self._type(place.key)

@@ -28,7 +28,7 @@ RQ_ONLY = re.compile(
 )
 """Keys of RQ's data model that Coatcheck never writes: let be (rq 3: the same files as in ``keys.py``)."""
 
-SINGLE = {"queues", "index", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
+SINGLE = {"queues", "index", "owned", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
 """Keys that a namespace has one of."""
 
 _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -42,20 +42,23 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"worker:(.+):executions", "worker-executions"),
         (r"worker:(.+)", "worker"),
         (r"idempotency:(.+)", "idempotency"),
+        (r"rate:(.+)", "rate"),
     )
 )
+_NOTHING_TO_CHECK = re.compile(r"schedule:(.+)", re.S)
+_OF_AN_OWNER = re.compile(r"waiting:(.+)", re.S)
 _OF_A_QUEUE = re.compile(rf"(?:queue|workers|{'|'.join(REGISTRIES)}):(.+?)(?::intermediate)?", re.S)
 
 
 def subject_of(key: bytes, keys: Keys) -> Subject | None:
-    """What a key is. None: RQ's alone, or one of those that hold many (see ``queue_of``, ``places``)."""
+    """What a key is. None: RQ's alone, or one that holds many (``queue_of``, ``owner_of``, ``places``)."""
     rest = _rest(key, keys)
     for pattern, what in _NAMED:
         if match := pattern.fullmatch(rest):
             return Subject(what, match[1])
-    if rest in SINGLE or RQ_ONLY.fullmatch(rest):
-        return None
-    if _OF_A_QUEUE.fullmatch(rest):
+    if rest in SINGLE or any(
+        kind.fullmatch(rest) for kind in (RQ_ONLY, _NOTHING_TO_CHECK, _OF_A_QUEUE, _OF_AN_OWNER)
+    ):
         return None
     return Subject("unknown", key[len(keys.prefix) :])
 
@@ -63,6 +66,12 @@ def subject_of(key: bytes, keys: Keys) -> Subject | None:
 def queue_of(key: bytes, keys: Keys) -> str | None:
     """The name of the queue that a list or registry belongs to, None for any other key."""
     match = _OF_A_QUEUE.fullmatch(_rest(key, keys))
+    return match[1] if match else None
+
+
+def owner_of(key: bytes, keys: Keys) -> str | None:
+    """The digest of the owner whose waiting jobs are counted in that set, None for any other key."""
+    match = _OF_AN_OWNER.fullmatch(_rest(key, keys))
     return match[1] if match else None
 
 
@@ -75,7 +84,10 @@ def _rest(key: bytes, keys: Keys) -> str:
 
 
 class Place(NamedTuple):
-    """A key that holds many: what each member is to be looked at as, its queue ('' for all), its type."""
+    """A key that holds many.
+
+    What each member is to be looked at as, its queue or owner ('' for all), and its type.
+    """
 
     what: str
     queue: str
@@ -84,7 +96,7 @@ class Place(NamedTuple):
 
     def subject(self, member: bytes) -> Subject:
         """What to look at for one of its members."""
-        if self.what in ("index", "leases"):
+        if self.what in ("index", "owned", "leases"):
             return Subject(self.what, member)
         return Subject(self.what, self.queue, member)
 
@@ -103,8 +115,14 @@ def places(keys: Keys, queues: list[str]) -> list[Place]:
         *found,
         Place("workers", "", keys.workers, "set"),
         Place("index", "", keys.index, "zset"),
+        Place("owned", "", keys.owned, "zset"),
         Place("leases", "", keys.leases, "zset"),
     ]
+
+
+def waiting_of(owner: str, keys: Keys) -> Place:
+    """Where the waiting jobs of an owner are counted. Takes the owner's digest."""
+    return Place("waiting", owner, f"{keys.prefix}:waiting:{owner}", "set")
 
 
 def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
@@ -113,9 +131,11 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
     job = (member or name).partition(":")[0]
     if what in ("queue", "intermediate"):
         return keys.queue(name) if what == "queue" else keys.intermediate(name), job
+    if what == "waiting":
+        return f"{keys.prefix}:waiting:{name}", job
     if what in REGISTRIES:
         return keys.registry(what, name), job
-    if what in ("index", "leases"):
+    if what in ("index", "owned", "leases"):
         return f"{keys.prefix}:{what}", job
     if what in ("job", "log", "results", "execution", "executions"):
         return f"{keys.prefix}:{what}:{name}", job
@@ -126,6 +146,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         "named": keys.queue(name),
         "unknown": f"{keys.prefix}{name}",
         "idempotency": keys.idempotency(name),
+        "rate": f"{keys.prefix}:rate:{name}",
         "place": f"{keys.prefix}:{name}",
     }[what]
     return key, None

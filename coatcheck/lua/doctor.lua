@@ -5,7 +5,8 @@
 -- be on one; 'check' looks there too; 'mend' does what 'check' does, and mends.
 -- Returns a flat list: number of the subject, kind of finding, a detail.
 local mode, limit = ARGV[2], cjson.decode(ARGV[3])
-local leases, index, queues = KEYS[1], prefix .. ':index', prefix .. ':queues'
+local leases, queues = KEYS[1], prefix .. ':queues'
+local index, owned = prefix .. ':index', prefix .. ':owned'
 local registries = {scheduled = 'scheduled', deferred = 'deferred', started = 'wip', finished = 'finished',
   failed = 'failed', stopped = 'failed', canceled = 'canceled'}
 local ended = {finished = true, failed = true, stopped = true, canceled = true}
@@ -41,9 +42,10 @@ local function times_on(list, id) return #(ask('LPOS', list, id, 'COUNT', 0) or 
 local function read(id)
   local kind = type_of(key('job', id))
   if kind ~= 'hash' then return {exists = kind ~= 'none', known = false} end
-  local fields = redis.call('HMGET', key('job', id), 'status', 'origin', 'execution', 'worker_name', 'taken_at')
+  local fields = redis.call('HMGET', key('job', id), 'status', 'origin', 'execution', 'worker_name', 'taken_at', 'owner')
   local job = {exists = true, status = fields[1], queue = default(fields[2], false), execution = fields[3],
-    worker = fields[4], taken_at = tonumber(fields[5] or nil)}
+    worker = fields[4], taken_at = tonumber(fields[5] or nil),
+    owner = default(fields[6], false)}
   job.known = job.queue and (job.status == 'queued' or registries[job.status] ~= nil)
   return job
 end
@@ -161,12 +163,22 @@ function checks.job(id)
   if not is(key('job', id), 'hash') then return end
   local job = read(id)
   if not job.known then return found('not-understood', job.status) end
-  -- The index is of jobs with ids of ours; RQ may have others here.
-  if #id == 36 and not string.find(id, '[^0-9a-z]') and not score_of(index, id) then
-    found('not-indexed', job.status, function() redis.call('ZADD', index, 0, id) end)
+  if ours(id) then
+    for list, name in pairs({[index] = job.queue, [owned] = job.owner or nil}) do
+      local score = score_of(list, id)
+      if score ~= tonumber(place(name, job.status)) then
+        found(score and 'index-differs' or 'not-indexed', job.status, function()
+          redis.call('ZADD', list, place(name, job.status), id)
+        end)
+      end
+    end
   end
   local ttl = redis.call('PTTL', key('job', id))
   if ended[job.status] then return settle_ended(id, job, ttl) end
+  local waiting = job.owner and owners_key('waiting', job.owner)
+  if WAITS[job.status] and waiting and ask('SISMEMBER', waiting, id) == 0 then
+    found('waiting-uncounted', job.owner, function() redis.call('SADD', waiting, id) end)
+  end
   if ttl >= 0 then
     found('unended-with-ttl', job.status, function() redis.call('PERSIST', key('job', id)) end)
   end
@@ -222,9 +234,11 @@ for _, what in ipairs({'queue', 'intermediate', 'wip', 'scheduled', 'deferred', 
   checks[what] = function(queue, member) return entry(what, queue, member) end
 end
 
-function checks.index(id)
-  if not score_of(index, id) or redis.call('EXISTS', key('job', id)) == 1 or expires_now(id) then return end
-  found('gone-but-indexed', '', function() redis.call('ZREM', index, id) end)
+for what, list in pairs({index = index, owned = owned}) do
+  checks[what] = function(id)
+    if not score_of(list, id) or redis.call('EXISTS', key('job', id)) == 1 or expires_now(id) then return end
+    found('gone-but-indexed', '', function() redis.call('ZREM', list, id) end)
+  end
 end
 
 function checks.leases(member)
@@ -277,6 +291,19 @@ function checks.idempotency(digest)
   local name = key('idempotency', digest)
   if not is(name, 'hash') or redis.call('PTTL', name) ~= -1 then return end
   found('idempotency-without-ttl', '', function() redis.call('EXPIRE', name, limit.idempotency_ttl) end)
+end
+
+function checks.waiting(owner, id)
+  if ask('SISMEMBER', key('waiting', owner), id) ~= 1 then return end
+  local job = read(id)
+  if WAITS[job.status or ''] and job.owner and redis.sha1hex(job.owner) == owner then return end
+  found('counted-not-waiting', '', function() redis.call('SREM', key('waiting', owner), id) end)
+end
+
+function checks.rate(owner)
+  local name = key('rate', owner)
+  if not is(name, 'string') or redis.call('PTTL', name) ~= -1 then return end
+  found('rate-without-ttl', '', function() redis.call('DEL', name) end)
 end
 
 local function stream(what, id)

@@ -1,8 +1,10 @@
 -- Submit jobs, all or none. KEYS: index, and with an idempotency key its record.
--- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, then for each job two:
--- a JSON array of texts (id, queue, due second or '' = now, fields of the hash and their values), its data.
--- Returns {'new', time}, {'known', id, what is shown of it, id, ...} or {'mismatch'}.
-local fingerprint = ARGV[2]
+-- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, the jobs' owner ('' = nobody's),
+-- the limits, then for each job two: a JSON array of texts (id, queue, due second or '' = now, fields of the hash
+-- and their values), its data.
+-- Returns {'new', time, allowance}, {'known', id, what is shown of it, id, ...}, {'mismatch'}, or what `admit` says
+-- and the allowance.
+local fingerprint, owner, limits = ARGV[2], ARGV[4], limits_of(ARGV[5])
 if fingerprint ~= '' then
   local known = redis.call('HMGET', KEYS[2], 'fingerprint', 'jobs')
   for id in string.gmatch(known[2] or '', '[^,]+') do
@@ -18,21 +20,31 @@ if fingerprint ~= '' then
   end
 end
 
-local ids = {}
-for i = 4, #ARGV, 2 do
+local ids, new, counts = {}, {}, {}
+for i = 6, #ARGV, 2 do
   local job = cjson.decode(ARGV[i])
-  local id, queue, due = job[1], job[2], job[3]
+  local id, queue = job[1], job[2]
   -- The id is there already when the client repeats a call whose answer was lost.
   if redis.call('EXISTS', key('job', id)) == 0 then
-    if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
-    redis.call('HSET', key('job', id), 'data', ARGV[i + 1], unpack(job, 4))
-    redis.call('ZADD', KEYS[1], 0, id)
+    new[i] = job
+    counts[queue] = (counts[queue] or 0) + 1
   end
   ids[#ids + 1] = id
+end
+
+local limit = admit(owner, counts, limits)
+if limit then return {limit[1], limit[2], allowance(owner, limits)} end
+
+for i = 6, #ARGV, 2 do
+  if new[i] then
+    local id, queue, due = unpack(new[i], 1, 3)
+    redis.call('HSET', key('job', id), 'data', ARGV[i + 1], unpack(new[i], 4))
+    if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
+  end
 end
 
 if fingerprint ~= '' then
   redis.call('HSET', KEYS[2], 'fingerprint', fingerprint, 'jobs', table.concat(ids, ','))
   redis.call('EXPIRE', KEYS[2], ARGV[3])
 end
-return {'new', iso()}
+return {'new', iso(), allowance(owner, limits)}

@@ -79,6 +79,33 @@ class Desk:
     def alert(self) -> Locator:
         return self.page.get_by_role("alert")
 
+    @property
+    def rows(self) -> Locator:
+        """The rows of the list of all jobs."""
+        return (
+            self.page.locator("#view").get_by_role("listitem").filter(has=self.page.get_by_role("checkbox"))
+        )
+
+    def go(self, view: str) -> None:
+        """Change the address within the page, such as to ``#/jobs?status=failed``."""
+        self.page.evaluate("view => { location.hash = view }", view)
+
+    def job_page(self, job_id: str) -> Ticket:
+        """Go to the page of a job."""
+        self.go(f"#/jobs/{job_id}")
+        ticket = Ticket(self, job_id, "#view")
+        expect(ticket.element).to_be_visible()
+        return ticket
+
+    def submit(
+        self, task: str, arguments: dict[str, Any] | None = None, **options: str | float | bool
+    ) -> str:
+        """Submit a job behind the page's back. Returns its id."""
+        answer = self.page.request.post(f"{self.url}tasks/{task}", data=arguments or {}, params=options)
+        assert answer.ok, answer.text()
+        job_id: str = answer.json()["id"]
+        return job_id
+
     def choose(self, title: str) -> None:
         self.page.get_by_role("radio", name=title).check()
 
@@ -105,12 +132,12 @@ class Desk:
 
 
 class Ticket:
-    """The card of one job."""
+    """The card of one job, or its own page."""
 
-    def __init__(self, desk: Desk, job_id: str) -> None:
+    def __init__(self, desk: Desk, job_id: str, place: str = "#tickets") -> None:
         self.desk = desk
         self.id = job_id
-        self.element = desk.page.get_by_role("article").filter(has_text=job_id)
+        self.element = desk.page.locator(f"{place} article").filter(has_text=job_id)
         self.stamp = self.element.locator(".stamp")
         self.progress = self.element.get_by_role("progressbar")
         self.log = self.element.get_by_role("region", name="Log of")

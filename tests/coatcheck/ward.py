@@ -105,10 +105,11 @@ def ward(
     jobs["started"] = submit("odd.add").id
     _, execution = worker.begin()
     worker.report(jobs["started"], execution, "a line")
-    jobs["scheduled"] = submit("odd.add", at=utcnow() + timedelta(hours=1)).id
-    jobs["queued"] = submit("odd.add").id
+    jobs["scheduled"] = submit("odd.add", at=utcnow() + timedelta(hours=1), owner="ann").id
+    jobs["queued"] = submit("odd.add", owner="ann").id
     jobs["behind"] = submit("odd.add").id
     jobs["elsewhere"] = submit("odd.add", queue="other").id
+    client.delete(keys.rate("ann"))  # which would expire while somebody looks
     return Ward(client, keys, settings, jobs, execution)
 
 
@@ -167,7 +168,7 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
             ward.redis.zrem(ward.registry("scheduled"), ward.jobs["scheduled"]),
             ward.redis.hset(ward.job("scheduled"), "status", "deferred"),
         ),
-        ["scheduled-nowhere"],
+        ["index-differs", "index-differs", "scheduled-nowhere"],
     ),
     "a started job has no lease": (
         lambda ward: ward.redis.delete(ward.keys.leases),
@@ -227,7 +228,7 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     ),
     "a queued job's hash is gone": (
         lambda ward: lose_hash(ward, "queued"),
-        ["gone-but-indexed", "gone-but-listed"],
+        ["counted-not-waiting", "gone-but-indexed", "gone-but-indexed", "gone-but-listed"],
     ),
     "a finished job's hash is gone": (
         lambda ward: lose_hash(ward, "finished"),
@@ -235,7 +236,7 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     ),
     "a scheduled job's hash is gone": (
         lambda ward: lose_hash(ward, "scheduled"),
-        ["gone-but-indexed", "gone-but-listed"],
+        ["counted-not-waiting", "gone-but-indexed", "gone-but-indexed", "gone-but-listed"],
     ),
     "an expired job is still listed": (
         lambda ward: (
@@ -260,9 +261,29 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
         lambda ward: ward.redis.zrem(ward.keys.index, ward.jobs["failed"]),
         ["not-indexed"],
     ),
+    "a list shows a job as something else": (
+        lambda ward: ward.redis.zadd(ward.keys.index, {ward.jobs["failed"]: 0}),
+        ["index-differs"],
+    ),
     "a queue is not in the set of queues": (
         lambda ward: ward.redis.srem(ward.keys.queues, ward.keys.queue("other")),
         ["queue-unlisted"],
+    ),
+    "waiting jobs are not counted": (
+        lambda ward: ward.redis.delete(ward.keys.waiting("ann")),
+        ["waiting-uncounted", "waiting-uncounted"],
+    ),
+    "a waiting job is counted for another owner": (
+        lambda ward: ward.redis.sadd(ward.keys.waiting("ben"), ward.jobs["queued"], ward.jobs["behind"]),
+        ["counted-not-waiting", "counted-not-waiting"],
+    ),
+    "a finished job is counted among the waiting": (
+        lambda ward: ward.redis.sadd(ward.keys.waiting("ann"), ward.jobs["finished"]),
+        ["counted-not-waiting"],
+    ),
+    "what an owner has submitted does not expire": (
+        lambda ward: ward.redis.set(ward.keys.rate("ann"), "x"),
+        ["rate-without-ttl"],
     ),
     "a lease of no job": (
         lambda ward: ward.redis.zadd(ward.keys.leases, {foreign_run(ward): time.time() + 60}),
@@ -357,6 +378,10 @@ LEFT: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     "the set of queues is of another type": (
         lambda ward: (ward.redis.delete(ward.keys.queues), ward.redis.set(ward.keys.queues, "x")),
         ["queue-unlisted", "queue-unlisted", "wrong-type"],
+    ),
+    "a count of waiting jobs is of another type": (
+        lambda ward: ward.redis.set(ward.keys.waiting("ben"), "x"),
+        ["wrong-type"],
     ),
     "a registry is of another type": (
         lambda ward: ward.redis.set(ward.keys.registry("deferred", "default"), "x"),

@@ -5,6 +5,7 @@ Independent of the product's own code that reads it: it looks at the keys as the
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Collection
@@ -14,6 +15,8 @@ import redis
 
 ENDED = {"finished": "finished", "failed": "failed", "stopped": "failed", "canceled": "canceled"}
 """The registry that holds an ended job, by its status."""
+WAITING = ("queued", "scheduled", "deferred")
+STATUSES = (*WAITING, "started", *ENDED)
 REGISTRIES = ("scheduled", "deferred", "wip", "finished", "failed", "canceled")
 WHOLE = ("status", "origin", "data", "created_at", "timeout", "result_ttl", "failure_ttl")
 """What the hash of every job has."""
@@ -73,6 +76,11 @@ def _text(content: Any) -> Any:
     return content
 
 
+def place(name: str, status: str) -> float:
+    """Where the lists of jobs have those of a queue or an owner that have a status."""
+    return int(hashlib.sha1(name.encode()).hexdigest()[:11], 16) * 16 + 1 + STATUSES.index(status)
+
+
 class _Checker:
     def __init__(self, namespace: Namespace, expired: Collection[str]) -> None:
         self._namespace = namespace
@@ -92,6 +100,7 @@ class _Checker:
             self._check_times_to_live(job_id, job)
         self._check_strangers()
         self._check_leases()
+        self._check_counts()
         return self._found
 
     def _check_fields(self, job_id: str, job: dict[str, str]) -> None:
@@ -148,10 +157,18 @@ class _Checker:
         """Nothing is left of a job that is not there, and each that is there is listed."""
         for job_id in set(self._places) - set(self._jobs) - self._expired:
             self._demand(False, f"{job_id} is no job, but on {self._places[job_id]}")
-        index = {member for member, _ in self._content("index", [])}
-        for job_id in index ^ set(self._jobs):
-            where = "the index, but lost" if job_id in index else "Redis, but not in the index"
-            self._demand(job_id in self._expired, f"{job_id} is in {where}")
+        for kind, by in (("index", "origin"), ("owned", "owner")):
+            listed = dict(self._content(kind, []))
+            right = {job_id: job for job_id, job in self._jobs.items() if job.get(by)}
+            for job_id in set(listed) ^ set(right):
+                where = f"the {kind}, but lost" if job_id in listed else f"Redis, but not in the {kind}"
+                self._demand(job_id in self._expired, f"{job_id} is in {where}")
+            for job_id, score in listed.items():
+                job = right.get(job_id)
+                # RQ's own tools may have deferred it, of which the lists learn by the janitor.
+                if job and job.get("status") in STATUSES and job["status"] != "deferred":
+                    wrong = f"{job_id} is {job['status']}, but has score {score:.0f} in the {kind}"
+                    self._demand(score == place(job[by], job["status"]), wrong)
         for kind, rest, _ in self._all():
             if kind in ("results", "log"):
                 self._demand(rest in self._jobs, f"{rest} has a {kind}, but is no job")
@@ -176,6 +193,17 @@ class _Checker:
         for kind, members in told.items():
             odd = sorted(members ^ self._leases)
             self._demand(not odd, f"leases and what {kind} tells of executions differ by {odd}")
+
+    def _check_counts(self) -> None:
+        """The waiting jobs of each owner are counted, and nothing else."""
+        right: dict[str, set[str]] = defaultdict(set)
+        for job_id, job in self._jobs.items():
+            if job.get("owner") and job.get("status") in WAITING:
+                right[hashlib.sha1(job["owner"].encode()).hexdigest()].add(job_id)
+        told = {rest: set(content) for kind, rest, content in self._all() if kind == "waiting"}
+        for owner in right.keys() | told.keys():
+            odd = sorted(right[owner] ^ told.get(owner, set()))
+            self._demand(not odd, f"the waiting jobs of {owner} are counted wrong: {odd}")
 
     def _all(self) -> list[tuple[str, str, Any]]:
         """Each key: its kind, the rest of its name, what it holds."""

@@ -106,8 +106,14 @@ function asProblem(data) {
 export const getTasks = () => call("tasks");
 export const getQueues = () => call("queues");
 
-/** @param {number} limit */
-export const getJobs = (limit) => call(`jobs?limit=${limit}`);
+/**
+ * A page of the newest jobs.
+ * @param {Record<string, string|number|null>} filters status, task, queue, cursor, limit; null: none
+ */
+export function getJobs(filters) {
+  const set = Object.entries(filters).filter(([, value]) => value !== null);
+  return call(`jobs?${new URLSearchParams(set.map(([name, value]) => [name, String(value)]))}`);
+}
 
 /** @param {string} id */
 export const getJob = (id) => call(jobPath(id));

@@ -1,87 +1,43 @@
-/** A ticket: one job, live. */
+/** A ticket: one job on the desk, live. */
 
-import { address, ApiError, getJob, jobPath, retryJob, stopJob } from "./api.js";
-import { announce, h, setText, uniqueId } from "./dom.js";
-import { token } from "./door.js";
-import { canRetry, hasEnded, isWaiting, ticketNumber } from "./job.js";
-import { LogView } from "./log-view.js";
-import { outcome } from "./outcome.js";
-import { Poller } from "./poller.js";
-import { duration, localTime, secondsBetween } from "./time.js";
+import { h } from "./dom.js";
+import { ticketNumber } from "./job.js";
+import { LiveJob } from "./live-job.js";
+import { jobAddress } from "./route.js";
 import { tree } from "./tree.js";
 
 /** @typedef {import("./job.js").Job} Job */
 
-/**
- * @typedef {object} CardEvents
- * @property {(name: string) => string} titleOf
- * @property {(job: Job) => void} onChange the job's status is another one now
- * @property {(job: Job) => Promise<void>} onRunAgain throws ApiError
- * @property {(job: Job) => void} onEdit
- * @property {() => void} onClose
- */
-
-/** How often the log is asked for after the job's end, until it is complete. */
-const LAST_LOOKS = 5;
-
 export class JobCard {
-  element;
-  #job;
-  #events;
-  #log;
-  #poller;
-  #looks = 0;
-  #clock = 0;
-  #title = h("h3", { id: uniqueId("ticket"), tabindex: "-1" });
-  #stamp = h("span", { class: "stamp" });
-  #elapsed = h("span", { class: "elapsed" });
-  #attempt = h("span", { class: "attempt" });
-  #bar = h("progress", { max: "1" });
-  #barText = h("span", { class: "progress-text" });
-  #percent = h("span", { class: "progress-percent" });
-  #progress = h("div", { class: "progress" }, this.#bar, this.#barText, this.#percent);
-  #note = h("p", { class: "note", role: "status" });
-  #outcome = h("div", { class: "outcome" });
-  #buttons;
+  element = h("article", { class: "ticket" });
+  #live;
 
   /**
    * @param {Job} job
-   * @param {CardEvents} events
+   * @param {import("./live-job.js").JobEvents & {onClose: () => void}} events
    */
   constructor(job, events) {
-    this.#job = job;
-    this.#events = events;
-    this.#log = new LogView(job.id, `ticket ${ticketNumber(job.id)}`);
-    this.#poller = new Poller(() => this.#ask(), { first: 600, slowest: 4000, hidden: 20_000 });
-    this.#buttons = {
-      stop: this.#button("Stop", () => this.#act(stopJob)),
-      retry: this.#button("Retry", () => this.#retry()),
-      again: this.#button("Run again", () => events.onRunAgain(this.#job)),
-      edit: this.#button("Edit and run", async () => events.onEdit(this.#job)),
-    };
-    this.element = this.#build();
-    this.#render();
+    this.#live = new LiveJob(job, events, this.element, 3);
+    this.element.setAttribute("aria-labelledby", this.#live.title.id);
+    this.element.append(stub(job), this.#body(job, events.onClose));
   }
 
   /** @param {number} [retryAfter] seconds until the first question */
   start(retryAfter = 0) {
-    clearInterval(this.#clock);
-    this.#clock = setInterval(() => this.#tick(), 1000);
-    this.#poller.start(retryAfter);
+    this.#live.start(retryAfter);
   }
 
   stop() {
-    clearInterval(this.#clock);
-    this.#poller.stop();
+    this.#live.stop();
   }
 
   /** Ask as soon as allowed. */
   poke() {
-    this.#poller.poke();
+    this.#live.poke();
   }
 
   focus() {
-    this.#title.focus({ preventScroll: true });
+    this.#live.title.focus({ preventScroll: true });
   }
 
   /** Bring it into view. */
@@ -89,205 +45,65 @@ export class JobCard {
     this.element.scrollIntoView({ block: "nearest" });
   }
 
-  get job() {
-    return this.#job;
-  }
-
   /** Tasks got their titles: show it. */
   rename() {
-    setText(this.#title, this.#events.titleOf(this.#job.task));
+    this.#live.rename();
   }
 
-  #build() {
-    const { id, task, queue, arguments: args } = this.#job;
+  /**
+   * @param {Job} job
+   * @param {() => void} onClose
+   */
+  #body({ id, task, arguments: args }, onClose) {
+    const live = this.#live;
+    const number = ticketNumber(id);
+    live.actions.append(
+      h(
+        "a",
+        { class: "open-job", href: jobAddress(id) },
+        "Open",
+        h("span", { class: "unseen" }, ` ticket ${number}`),
+      ),
+      h("code", { class: "job-id" }, id),
+    );
     const close = h(
       "button",
       {
         type: "button",
         class: "close",
-        "aria-label": `Put away ticket ${ticketNumber(id)}`,
+        "aria-label": `Put away ticket ${number}`,
         title: "Put away (the job goes on)",
-        onclick: this.#events.onClose,
+        onclick: onClose,
       },
       "×",
     );
     return h(
-      "article",
-      { class: "ticket", "aria-labelledby": this.#title.id },
-      h(
-        "div",
-        { class: "stub" },
-        h("span", { class: "stub-word" }, "Ticket"),
-        h("span", { class: "stub-number" }, ticketNumber(id)),
-        h("span", { class: "stub-queue", title: `Queue ${queue}` }, queue),
-      ),
-      h(
-        "div",
-        { class: "body" },
-        h("header", { class: "ticket-head" }, this.#title, this.#stamp, close),
-        h("p", { class: "facts" }, h("span", {}, task), this.#elapsed, this.#attempt),
-        this.#progress,
-        this.#note,
-        Object.keys(args).length > 0 &&
-          h("details", { class: "fold" }, h("summary", {}, "Arguments"), tree(args)),
-        this.#log.element,
-        this.#outcome,
-        h(
-          "footer",
-          { class: "actions" },
-          ...Object.values(this.#buttons),
-          h(
-            "a",
-            {
-              class: "raw",
-              href: address(jobPath(id)),
-              target: "_blank",
-              rel: "noopener",
-              onclick: (/** @type {Event} */ event) => this.#openCopy(event),
-            },
-            "JSON",
-            h("span", { class: "unseen" }, ` of ticket ${ticketNumber(id)}, in a new tab`),
-          ),
-          h("code", { class: "job-id" }, id),
-        ),
-      ),
+      "div",
+      { class: "body" },
+      h("header", { class: "ticket-head" }, live.title, live.stamp, close),
+      h("p", { class: "facts" }, h("span", {}, task), live.elapsed, live.attempt),
+      live.progress,
+      live.note,
+      Object.keys(args).length > 0 &&
+        h("details", { class: "fold" }, h("summary", {}, "Arguments"), tree(args)),
+      live.log.element,
+      live.outcome.element,
+      live.actions,
     );
   }
+}
 
-  /**
-   * A link carries no token: with one, show the document that is here.
-   * @param {Event} event
-   */
-  #openCopy(event) {
-    if (!token()) return;
-    event.preventDefault();
-    const text = JSON.stringify(this.#job, null, 2);
-    const copy = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    window.open(copy, "_blank", "noopener");
-    setTimeout(() => URL.revokeObjectURL(copy), 60_000);
-  }
-
-  /**
-   * @param {string} text
-   * @param {() => Promise<void>} action
-   */
-  #button(text, action) {
-    const button = h("button", { type: "button", class: "quiet" }, text);
-    button.addEventListener("click", async () => {
-      setText(this.#note, "");
-      try {
-        await action();
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        setText(this.#note, error.message);
-        this.poke();
-      }
-    });
-    return button;
-  }
-
-  /** @param {(id: string) => Promise<import("./api.js").Answer>} call */
-  async #act(call) {
-    const { data } = await call(this.#job.id);
-    this.#update(data);
-    this.poke();
-  }
-
-  async #retry() {
-    const { data, retryAfter } = await retryJob(this.#job.id);
-    this.#log.resume();
-    this.#looks = 0;
-    this.#update(data);
-    this.start(retryAfter);
-  }
-
-  /** @returns {Promise<import("./poller.js").Outcome>} */
-  async #ask() {
-    try {
-      const [{ data, retryAfter }, printed] = await Promise.all([getJob(this.#job.id), this.#followLog()]);
-      const moved = this.#update(data);
-      const over = hasEnded(data);
-      while (over && (await this.#followLog())); // the rest of the log, a piece at a time
-      const done = over && (this.#log.complete || ++this.#looks >= LAST_LOOKS);
-      if (done) clearInterval(this.#clock);
-      return { done, changed: moved || printed, retryAfter: over ? 0 : retryAfter };
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 404) throw error;
-      setText(this.#note, "This job is gone: its time to live is over.");
-      this.#log.complete = true;
-      clearInterval(this.#clock);
-      return { done: true };
-    }
-  }
-
-  #followLog() {
-    const worthIt = !isWaiting(this.#job) && !this.#log.complete;
-    return worthIt ? this.#log.follow() : Promise.resolve(false);
-  }
-
-  /**
-   * Take a newer document. Returns whether it says something new.
-   * @param {Job} job
-   */
-  #update(job) {
-    const before = this.#job;
-    if (JSON.stringify(job) === JSON.stringify(before)) return false;
-    this.#job = job;
-    this.#render();
-    if (job.status !== before.status) {
-      if (hasEnded(job))
-        announce(`${this.#title.textContent}, ticket ${ticketNumber(job.id)}: ${job.status}`);
-      this.#events.onChange(job);
-    }
-    return true;
-  }
-
-  #render() {
-    const job = this.#job;
-    this.rename();
-    this.element.dataset.status = job.status;
-    setText(this.#stamp, job.stop_requested && !hasEnded(job) ? "stopping" : job.status);
-    setText(this.#attempt, job.attempt > 1 ? `attempt ${job.attempt}` : "");
-    this.#tick();
-    this.#renderProgress();
-    this.#outcome.replaceChildren(hasEnded(job) ? (outcome(job) ?? "") : "");
-    this.#renderButtons();
-  }
-
-  #tick() {
-    const { status, enqueued_at, created_at, scheduled_for, started_at, ended_at } = this.#job;
-    let text = `waiting for ${duration(secondsBetween(enqueued_at ?? created_at))}`;
-    if (status === "scheduled" && scheduled_for) text = `not before ${localTime(scheduled_for)}`;
-    else if (started_at && ended_at) text = `took ${duration(secondsBetween(started_at, ended_at), true)}`;
-    else if (ended_at) text = "never started";
-    else if (started_at && status === "started") text = `running for ${duration(secondsBetween(started_at))}`;
-    setText(this.#elapsed, text);
-  }
-
-  #renderProgress() {
-    const { progress, status } = this.#job;
-    this.#progress.hidden =
-      status !== "started" && !(progress && hasEnded(this.#job) && status !== "finished");
-    this.#bar.setAttribute("aria-label", `Progress of ${this.#title.textContent}`);
-    if (progress) this.#bar.value = progress.fraction;
-    else this.#bar.removeAttribute("value");
-    setText(this.#barText, progress?.message ?? "");
-    setText(this.#percent, progress ? `${Math.round(progress.fraction * 100)} %` : "");
-  }
-
-  #renderButtons() {
-    const { stop, retry, again, edit } = this.#buttons;
-    const job = this.#job;
-    const focused = document.activeElement;
-    stop.hidden = hasEnded(job);
-    setText(stop, isWaiting(job) ? "Cancel" : "Stop");
-    stop.setAttribute("aria-disabled", String(job.stop_requested));
-    retry.hidden = !canRetry(job);
-    again.hidden = job.status !== "finished";
-    edit.hidden = !hasEnded(job) || !Object.keys(job.arguments).length;
-    if (focused instanceof HTMLElement && focused.hidden && this.element.contains(focused))
-      Object.values(this.#buttons)
-        .find((button) => !button.hidden)
-        ?.focus();
-  }
+/**
+ * The stub of coloured stock with the ticket's number.
+ * @param {Job} job
+ * @returns {HTMLElement}
+ */
+export function stub({ id, queue }) {
+  return h(
+    "div",
+    { class: "stub" },
+    h("span", { class: "stub-word" }, "Ticket"),
+    h("span", { class: "stub-number" }, ticketNumber(id)),
+    h("span", { class: "stub-queue", title: `Queue ${queue}` }, queue),
+  );
 }

@@ -11,14 +11,28 @@
  * @property {any} result
  * @property {{type: string, message: string, traceback?: string|null}|null} error
  * @property {number} attempt
+ * @property {number} interrupted runs that ended with their worker
  * @property {string} created_at
  * @property {string|null} enqueued_at
  * @property {string|null} scheduled_for
  * @property {string|null} started_at
  * @property {string|null} ended_at
+ * @property {string|null} worker
  * @property {boolean} stop_requested
  * @property {?string} owner
  */
+
+/** All that a job can be, in the order of its life. */
+export const STATUSES = [
+  "queued",
+  "scheduled",
+  "deferred",
+  "started",
+  "finished",
+  "failed",
+  "stopped",
+  "canceled",
+];
 
 const ENDED = new Set(["finished", "failed", "stopped", "canceled"]);
 const WAITING = new Set(["queued", "scheduled", "deferred"]);

@@ -46,6 +46,11 @@ export class LogView {
     );
   }
 
+  /** Where there is room, more of it is seen at once. */
+  tall() {
+    this.#text.classList.add("tall");
+  }
+
   /** The job runs again: what it prints follows what it printed before. */
   resume() {
     this.complete = false;

@@ -1,50 +1,86 @@
 /** How a job ended: its result, or why there is none. */
 
+import { copyButton, downloadButton } from "./copy.js";
 import { h } from "./dom.js";
+import { hasEnded, ticketNumber } from "./job.js";
 import { tree } from "./tree.js";
 
-/**
- * @param {import("./job.js").Job} job an ended job
- * @returns {HTMLElement|null}
- */
-export function outcome(job) {
-  if (job.status === "finished") return result(job.result);
-  if (job.error) return failure(job.error);
-  return null;
-}
+/** @typedef {import("./job.js").Job} Job */
 
-/** @param {any} value */
-function result(value) {
-  let shown;
-  if (value === null) shown = h("p", { class: "result-none" }, "Done; the task returned nothing.");
-  else if (typeof value === "string")
-    shown = h("pre", { class: "result-text", tabindex: "0", role: "region", "aria-label": "Result" }, value);
-  else shown = tree(value);
-  return h("div", { class: "result" }, h("h4", {}, "Result"), shown);
-}
+export class Outcome {
+  element = h("div", { class: "outcome" });
+  #heading;
 
-/** @param {NonNullable<import("./job.js").Job["error"]>} error */
-function failure(error) {
-  return h(
-    "div",
-    { class: "failure" },
-    h("h4", {}, "Error"),
-    h(
-      "p",
-      { class: "failure-text" },
-      h("strong", { class: "failure-type" }, error.type),
-      error.message && `: ${error.message}`,
-    ),
-    error.traceback &&
+  /** @param {number} level of the heading */
+  constructor(level) {
+    this.#heading = `h${level}`;
+  }
+
+  /** @param {Job} job */
+  show(job) {
+    if (job.status === "finished") this.element.replaceChildren(this.#result(job));
+    else if (hasEnded(job) && job.error) this.element.replaceChildren(this.#failure(job.error));
+    else this.element.replaceChildren();
+  }
+
+  /** @param {Job} job a finished one */
+  #result({ id, result }) {
+    const none = result === null;
+    let shown;
+    if (none) shown = h("p", { class: "result-none" }, "Done; the task returned nothing.");
+    else if (typeof result === "string") shown = box("result-text", "Result", result);
+    else shown = tree(result);
+    const plain = typeof result === "string";
+    const text = () => (plain ? result : JSON.stringify(result, null, 2));
+    const file = `result-${ticketNumber(id)}.${plain ? "txt" : "json"}`;
+    return h(
+      "div",
+      { class: "result" },
       h(
-        "details",
-        { class: "fold" },
-        h("summary", {}, "Traceback"),
-        h(
-          "pre",
-          { class: "log-text", tabindex: "0", role: "region", "aria-label": "Traceback" },
-          error.traceback,
-        ),
+        "div",
+        { class: "part-head" },
+        h(this.#heading, {}, "Result"),
+        !none && copyButton("result", text),
+        !none && downloadButton("result", file, plain ? "text/plain" : "application/json", text),
       ),
-  );
+      shown,
+    );
+  }
+
+  /** @param {NonNullable<Job["error"]>} error */
+  #failure({ type, message, traceback }) {
+    return h(
+      "div",
+      { class: "failure" },
+      h(
+        "div",
+        { class: "part-head" },
+        h(this.#heading, {}, "Error"),
+        traceback && copyButton("traceback", () => traceback),
+      ),
+      h(
+        "p",
+        { class: "failure-text" },
+        h("strong", { class: "failure-type" }, type),
+        message && `: ${message}`,
+      ),
+      traceback &&
+        h(
+          "details",
+          { class: "fold" },
+          h("summary", {}, "Traceback"),
+          box("log-text", "Traceback", traceback),
+        ),
+    );
+  }
+}
+
+/**
+ * Text that scrolls in a box, also by the keyboard.
+ * @param {string} name of its class
+ * @param {string} label
+ * @param {string} text
+ */
+function box(name, label, text) {
+  return h("pre", { class: name, tabindex: "0", role: "region", "aria-label": label }, text);
 }

@@ -1,17 +1,15 @@
 /** The counter: choose a task, fill in its arguments, run it. */
 
-import { ApiError, getTasks, submitTask } from "./api.js";
+import { ApiError, submitTask } from "./api.js";
 import { announce, h } from "./dom.js";
 import { SchemaForm } from "./form.js";
-import { ticketNumber, titleOf } from "./job.js";
-import { Poller } from "./poller.js";
+import { ticketNumber } from "./job.js";
 import { TaskPicker } from "./task-picker.js";
 
 /** @typedef {import("./task-picker.js").Task} Task */
 
 export class SubmitForm {
-  /** @type {Map<string, Task>} */
-  #tasks = new Map();
+  #catalogue;
   /** @type {Map<string, SchemaForm>} the forms filled in so far: looking at another task loses nothing */
   #forms = new Map();
   /** @type {Task|null} */
@@ -31,32 +29,30 @@ export class SubmitForm {
 
   /**
    * @param {HTMLElement} parent
+   * @param {import("./catalogue.js").Catalogue} catalogue
    * @param {(job: import("./job.js").Job, retryAfter: number) => void} onSubmitted
-   * @param {() => void} onTasks the titles of the tasks are known now
    */
-  constructor(parent, onSubmitted, onTasks) {
+  constructor(parent, catalogue, onSubmitted) {
+    this.#catalogue = catalogue;
     this.#onSubmitted = onSubmitted;
     this.#element.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.#submit();
     });
     parent.append(this.#element);
-    new Poller(
-      async () => {
-        this.#show((await getTasks()).data.tasks);
-        onTasks();
-        return { done: true };
-      },
-      { first: 1000, slowest: 5000, hidden: 30_000 },
-    ).start();
+    catalogue.whenKnown(() => this.#show([...catalogue.tasks.values()]));
   }
 
   /**
-   * @param {string} name of a task
-   * @returns {string}
+   * @param {string|null} name of the task to show; unknown: nothing happens
    */
-  titleOf(name) {
-    return this.#tasks.get(name)?.title || titleOf(name);
+  choose(name) {
+    this.#catalogue.whenKnown(() => {
+      const task = this.#catalogue.tasks.get(name ?? "");
+      if (!task) return;
+      this.#picker?.check(task.name);
+      this.#choose(task);
+    });
   }
 
   /**
@@ -65,7 +61,7 @@ export class SubmitForm {
    * @param {Record<string, any>} args
    */
   fill(name, args) {
-    const task = this.#tasks.get(name);
+    const task = this.#catalogue.tasks.get(name);
     if (!task) return;
     this.#forms.set(name, new SchemaForm(task.schema, args));
     this.#picker?.check(name);
@@ -83,7 +79,6 @@ export class SubmitForm {
       );
       return;
     }
-    this.#tasks = new Map(tasks.map((task) => [task.name, task]));
     this.#picker = new TaskPicker(tasks, (task) => this.#choose(task));
     this.#element.replaceChildren(
       this.#picker.element,

@@ -15,16 +15,16 @@ const STORED = "coatcheck.tickets";
 export class Tickets {
   /** @type {Map<string, JobCard>} by job id, oldest first */
   #cards = new Map();
-  #events;
+  #app;
   #list = h("div", { class: "tickets" });
   #nothing = h("p", { class: "no-tickets" }, "Run a task and its ticket hangs here.");
 
   /**
    * @param {HTMLElement} parent
-   * @param {{titleOf: (name: string) => string, onChange: () => void, onEdit: (job: Job) => void}} events
+   * @param {import("./app.js").App} app
    */
-  constructor(parent, events) {
-    this.#events = events;
+  constructor(parent, app) {
+    this.#app = app;
     parent.append(this.#nothing, this.#list);
   }
 
@@ -37,13 +37,13 @@ export class Tickets {
     const known = this.#cards.get(job.id);
     if (known) return known;
     const card = new JobCard(job, {
-      titleOf: this.#events.titleOf,
-      onChange: this.#events.onChange,
-      onEdit: this.#events.onEdit,
+      titleOf: this.#app.titleOf,
+      onChange: this.#app.refresh,
+      onEdit: this.#app.edit,
       onRunAgain: async ({ task, arguments: args }) => {
         const { data, retryAfter } = await submitTask(task, args);
         this.open(data, retryAfter).show();
-        this.#events.onChange();
+        this.#app.refresh();
       },
       onClose: () => this.#close(job.id),
     });

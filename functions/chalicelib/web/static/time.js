@@ -55,3 +55,13 @@ export function ago(time) {
  */
 export const localTime = (time) =>
   new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/**
+ * The time of day, to the second, and the date too where it is not today's.
+ * @param {string} time RFC 3339
+ */
+export function timeOfDay(time) {
+  const date = new Date(time);
+  const today = date.toDateString() === new Date(serverNow()).toDateString();
+  return today ? date.toLocaleTimeString() : localTime(time);
+}
