@@ -10,6 +10,7 @@
         ├── InvalidJSONError          400
         ├── UnauthorizedError         401
         ├── ForbiddenError            403
+        ├── CrossSiteError            403
         ├── UnknownTaskError          404
         ├── UnknownJobError           404
         ├── UnknownScheduleError      404
@@ -130,6 +131,14 @@ class ForbiddenError(ProblemError):
     status = 403
     slug = "forbidden"
     title = "The caller may not do this"
+
+
+class CrossSiteError(ProblemError):
+    """A browser sent it for a page of another site, or under a name that is none of this machine's."""
+
+    status = 403
+    slug = "cross-site"
+    title = "A page of another site may not do this"
 
 
 class UnknownTaskError(ProblemError):

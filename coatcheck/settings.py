@@ -38,6 +38,9 @@ class Settings:
     tokens: str
     signing_keys: str
     unsigned_jobs: str
+    tracebacks: str
+    cors_origins: tuple[str, ...]
+    hosts: tuple[str, ...]
     callback_secret: str
     callback_hosts: tuple[str, ...]
     callback_queue: str
@@ -143,6 +146,13 @@ def _hosts(text: str) -> tuple[str, ...]:
     return hosts
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not origins or not all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", each) for each in origins):
+        raise ValueError("origins such as https://example.com, without a path, separated by commas")
+    return origins
+
+
 def _package(text: str) -> str:
     if not all(part.isidentifier() for part in text.split(".")):
         raise ValueError("the dotted name of a Python package, such as worker_image.tasks")
@@ -214,6 +224,27 @@ SETTINGS: tuple[Setting, ...] = (
         _choice("refuse", "run"),
         "refuse",
         "With signing keys: refuse jobs that are not signed, or run them while signing is being switched on.",
+    ),
+    Setting(
+        "tracebacks",
+        "COATCHECK_TRACEBACKS",
+        _choice("all", "admin"),
+        "all",
+        "Who sees the tracebacks of failed jobs: all who see the job, or only who has the scope admin.",
+    ),
+    Setting(
+        "cors_origins",
+        "COATCHECK_CORS_ORIGINS",
+        _origins,
+        (),
+        "Origins whose pages may use the API, such as https://example.com, separated by commas; empty: none.",
+    ),
+    Setting(
+        "hosts",
+        "COATCHECK_HOSTS",
+        _hosts,
+        (),
+        "Further names of this machine that coatcheck up answers to while authentication is off.",
     ),
     Setting(
         "callback_secret",

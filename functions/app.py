@@ -21,12 +21,14 @@ from chalicelib import (
     queues,
     routing,
     schedules,
+    sites,
     story,
     tasks,
 )
 
 app = Chalice(app_name="coatcheck", configure_logs=False)
 app.register_middleware(observe.middleware, "http")
+app.register_middleware(sites.middleware, "http")
 app.register_middleware(problems.middleware, "http")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from coatcheck.errors import SettingsError, UnavailableError
 from coatcheck.settings import Settings
 from infra.errors import StartError
+from infra.hosts import Hosts
 from infra.server import ApiServer
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
@@ -86,6 +87,7 @@ class Api:
                     self._problems,
                     (host, candidate),
                     max_body=self._settings.max_body,
+                    hosts=Hosts((host, *self._settings.hosts)) if self._settings.auth == "none" else None,
                     config=_chalice_config(),
                 )
             except OSError as error:

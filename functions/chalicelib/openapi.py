@@ -88,7 +88,7 @@ def describe(tasks: tuple[TaskSpec, ...], server: str, auth: str) -> dict[str, A
         },
         "servers": [{"url": server}],
         "paths": {
-            path: {method: secured(operation, auth) for method, operation in methods.items()}
+            path: {method: secured(operation, method, auth) for method, operation in methods.items()}
             for path, methods in paths.items()
         },
         "components": components,

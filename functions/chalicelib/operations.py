@@ -10,6 +10,7 @@ from chalicelib.problems import PROBLEM_JSON
 from chalicelib.responses import JSON
 from chalicelib.schemas import COUNT, ID, TEXT, Schema, ref
 from coatcheck.errors import (
+    CrossSiteError,
     ForbiddenError,
     InternalError,
     InvalidRequestError,
@@ -150,18 +151,17 @@ def operation(
     return document
 
 
-def secured(operation: Mapping[str, Any], auth: str) -> dict[str, Any]:
+def secured(operation: Mapping[str, Any], method: str, auth: str) -> dict[str, Any]:
     """The operation as it is with that setting of COATCHECK_AUTH."""
     document = dict(operation)
     scope = document.pop(SCOPE)
-    if auth == "none" or scope is None:
+    if scope is None or (auth == "none" and method == "get"):
         return document
-    refusals = problem_responses((UnauthorizedError, ForbiddenError))
-    return {
-        **document,
-        "security": [{auth: [str(scope)]}],
-        "responses": dict(sorted((document["responses"] | refusals).items())),
-    }
+    if auth != "none":
+        document["security"] = [{auth: [str(scope)]}]
+    refusals = problem_responses((CrossSiteError,) if auth == "none" else (UnauthorizedError, ForbiddenError))
+    document["responses"] = dict(sorted((document["responses"] | refusals).items()))
+    return document
 
 
 def problem_responses(kinds: Sequence[type[ProblemError]]) -> dict[str, Any]:
