@@ -11,7 +11,7 @@ if paused == '1' then
 end
 if ARGV[3] == 'skip' and before then
   local status = redis.call('HGET', key('job', before), 'status')
-  if status == 'queued' or status == 'scheduled' or status == 'deferred' or status == 'started' then
+  if WAITS[status or ''] or status == 'started' then
     redis.call('HSET', KEYS[1], 'last', tick)
     redis.call('HINCRBY', KEYS[1], 'skipped', 1)
     return 'skipped'
@@ -21,7 +21,7 @@ end
 local job = cjson.decode(ARGV[5])
 local id, queue = job[1], job[2]
 if admit('', {[queue] = 1}, limits_of(ARGV[4])) then return 'full' end
-create(id, 'data', ARGV[6], unpack(job, 4))
+redis.call('HSET', key('job', id), 'data', ARGV[6], unpack(job, 4))
 enqueue(id, queue, false)
 redis.call('HSET', KEYS[1], 'last', tick, 'job', id, 'ran', tick)
 return 'new'
