@@ -37,7 +37,7 @@ from coatcheck.connection import connect
 from coatcheck.keys import Keys
 from worker_image import runner
 from worker_image.discovery import discover
-from worker_image.horse_process import HorseProcess
+from worker_image.horses import Horses
 from worker_image.run import Run
 
 JOBS = 2000
@@ -160,7 +160,7 @@ def decoding_microseconds(server: Server, loops: int) -> float:
 def call_microseconds(loops: int) -> float:
     """What the work-horse does for a job, between its arrival and its report."""
     tasks = discover("benchmarks.tasks")
-    line = json.dumps({"task": "bench.noop", "arguments": {}, "timeout": 60})
+    line = json.dumps({"run": "id", "task": "bench.noop", "arguments": {}, "timeout": 60})
 
     def call() -> None:
         job = json.loads(line)
@@ -176,21 +176,25 @@ def horse_microseconds(loops: int) -> float:
     """A job to a real work-horse and its report back, as the worker's process sees it."""
     before = os.environ.get("COATCHECK_TASKS"), os.environ.get("REDIS_URL")
     os.environ |= {"COATCHECK_TASKS": "benchmarks.tasks", "REDIS_URL": "redis://127.0.0.1"}
-    horse = HorseProcess()
+    horses = Horses(our_settings("redis://127.0.0.1"), lambda _horse: None)
+    horse = horses.ready()
     for name, value in zip(("COATCHECK_TASKS", "REDIS_URL"), before, strict=True):
         os.environ.pop(name)
         if value is not None:
             os.environ[name] = value
 
+    run = Run("id", "execution", "default")
+    run.task, run.timeout = "bench.noop", 60
+
     def there_and_back() -> None:
-        horse.start_job("bench.noop", {}, 60)
-        while not any("result" in event for event in horse.events(5)):
+        horse.start(run)
+        while not any("result" in event for _, (_, event) in horses.events(5)):
             pass
 
     try:
         return each(there_and_back, loops)
     finally:
-        horse.kill()
+        horses.close()
 
 
 def each(call: Callable[[], object], loops: int) -> float:

@@ -41,7 +41,7 @@ class Floor:
         (job_id, execution), following = self._current, secrets.token_hex(8)
         names, arguments = self._finish(job_id, execution, worker, following)
         answer = self._scripts.run("finish", names, *arguments)
-        self._current = (answer[1].decode(), following) if len(answer) > 1 else None
+        self._current = (answer[1][0].decode(), following) if len(answer) > 1 else None
         return True
 
     def _take(self, worker: str) -> bool:
@@ -85,4 +85,4 @@ class Floor:
         keys, queue = self._keys, self._queue
         names = [keys.job(job_id), keys.leases, keys.results(job_id), keys.queue(queue)]
         outcome = ["finished", self._result, "", "", 0, self._unknown]
-        return names, [job_id, execution, queue, worker, *outcome, "", following, self._lease]
+        return names, [job_id, execution, queue, worker, *outcome, "", following, "", self._lease]

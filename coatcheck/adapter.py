@@ -11,14 +11,17 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 
 from coatcheck import logs
-from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_submission
+from coatcheck.callbacks import delivery_of
+from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_delivery, encode_submission
 from coatcheck.connection import as_text, reaching_redis
+from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
 from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
 from coatcheck.keys import Keys
@@ -30,6 +33,12 @@ from coatcheck.scopes import EVERYTHING, Access
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
+if TYPE_CHECKING:
+    from coatcheck.catalog import TaskSpec
+    from coatcheck.schedules import ScheduleState
+    from coatcheck.signing import Signatures
+    from coatcheck.waiting import Waiters
+
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
 
@@ -37,7 +46,8 @@ class QueueAdapter:
     """All that the HTTP functions do with the queue.
 
     Takes a client of Redis (``coatcheck.connection.connect``) and the settings. Every method raises
-    UnavailableError when Redis can't be reached or can't take writes.
+    UnavailableError when Redis can't be reached or can't take writes. Raises SecretError: jobs are to be
+    signed, and the keys can't be read.
     """
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
@@ -46,6 +56,7 @@ class QueueAdapter:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
         self._limits = Limits.of(settings)
+        self._signatures = signatures_of(settings)
 
     def submit(
         self,
@@ -77,7 +88,7 @@ class QueueAdapter:
             str(self._limits),
         ]
         for submission in submissions:
-            args += _packed(submission, created_at, self._settings.failure_ttl)
+            args += packed(submission, created_at, self._settings.failure_ttl, self._signatures)
         keys = [self._keys.index]
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
@@ -104,6 +115,13 @@ class QueueAdapter:
         """
         return self._run("read", job_id, access)
 
+    @cached_property
+    def waiters(self) -> Waiters:
+        """Those who wait for the end of a job."""
+        from coatcheck.waiting import Waiters
+
+        return Waiters(self._redis, self._keys, self._settings.wait_seats)
+
     def cancel(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs. In one round trip.
 
@@ -112,13 +130,52 @@ class QueueAdapter:
         return self._run("cancel", job_id, access, _token())
 
     def retry(self, job_id: str, access: Access = EVERYTHING) -> Job:
-        """Run a failed, stopped or canceled job again, with the same arguments. In one round trip.
+        """Run a failed, stopped or canceled job again, with the same arguments.
+
+        In one round trip, with a callback in two.
 
         It counts like a submission by the job's owner. Raises UnknownJobError, ForbiddenError as ``get``;
         ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
         limit.
         """
-        return self._run("retry", job_id, access, _token(), str(self._limits))
+        args = [_token(), str(self._limits)]
+        answer = self._ask("retry", job_id, access, *args)
+        if answer[0] == b"callback":
+            url, queue, owner = map(as_text, answer[1:])
+            delivery = self._next_delivery(job_id, url, queue, owner or None)
+            answer = self._ask("retry", job_id, access, *args, delivery)
+        return self._answered(job_id, access, answer)
+
+    def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
+        """A job's callback, and each attempt to tell the job's end to it.
+
+        Raises UnknownJobError, ForbiddenError as ``get``.
+        """
+        self.get(job_id, access)
+        with reaching_redis():
+            return read_deliveries(self._redis, self._keys, job_id)
+
+    def deliver_again(self, job_id: str, access: Access = EVERYTHING) -> Job:
+        """Tell the end of a job to its callback once more. Returns the job that does it.
+
+        Raises UnknownJobError, ForbiddenError as ``get``; ConflictError: the job has no callback, or is not
+        over.
+        """
+        job, url = self.get(job_id, access), self.deliveries(job_id).callback
+        if url is None:
+            raise ConflictError("The job has no callback: it was submitted without one.")
+        if not job.ended:
+            raise ConflictError(f"The job is {job.status}: its end is told to its callback when it comes.")
+        return self.submit([self._delivery(job_id, url, job.queue, job.owner)])[0]
+
+    def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
+        """What the hash of a job that is retried shall carry of the delivery of its next end."""
+        delivery = self._delivery(job_id, url, queue, owner)
+        fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl, self._signatures)
+        return dumps([*chain.from_iterable(fields.items())])
+
+    def _delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> Submission:
+        return delivery_of(job_id, url, self._settings.callback_queue or queue, owner)
 
     def log(self, job_id: str, after: str | None = None, access: Access = EVERYTHING) -> LogPage:
         """What a job's task printed after the cursor of an earlier page. In one round trip.
@@ -135,9 +192,14 @@ class QueueAdapter:
 
     def _run(self, script: str, job_id: str, access: Access, *args: str) -> Job:
         """Run a script about one job that answers with the job."""
+        return self._answered(job_id, access, self._ask(script, job_id, access, *args))
+
+    def _ask(self, script: str, job_id: str, access: Access, *args: str) -> Any:
         keys = [self._keys.job(_checked(job_id))]
         with reaching_redis():
-            answer = self._scripts.run(script, keys, job_id, *access.script_args(), *args)
+            return self._scripts.run(script, keys, job_id, *access.script_args(), *args)
+
+    def _answered(self, job_id: str, access: Access, answer: Sequence[Any]) -> Job:
         _raise_refusal(job_id, access, answer)
         if limit := self._limits.refusal(answer):
             raise limit
@@ -147,6 +209,27 @@ class QueueAdapter:
         """The depth, the oldest wait and the workers of each named queue; of their jobs only the caller's."""
         with reaching_redis():
             return read_queues(self._redis, self._keys, names, access)
+
+    def schedules(self, tasks: Sequence[str]) -> list[ScheduleState]:
+        """The state of each named task's schedule."""
+        from coatcheck.schedules import read_schedules
+
+        with reaching_redis():
+            return read_schedules(self._redis, self._keys, tasks)
+
+    def pause_schedule(self, task: str, paused: bool) -> None:
+        """Let a task's ticks pass without a job from now on, or no longer."""
+        from coatcheck.schedules import pause_schedule
+
+        with reaching_redis():
+            pause_schedule(self._redis, self._keys, task, paused)
+
+    def tick(self, tasks: Sequence[TaskSpec]) -> None:
+        """Submit the jobs of periodic tasks that are due."""
+        from coatcheck.ticker import Ticker
+
+        with reaching_redis():
+            Ticker(self._redis, self._settings, tasks).tick()
 
     def ping(self) -> None:
         """Raises UnavailableError unless Redis answers."""
@@ -173,12 +256,23 @@ class QueueAdapter:
         if cursor is not None and not is_job_id(cursor):
             raise InvalidRequestError("The cursor is none that a list of jobs gave: start again without it.")
         with reaching_redis():
-            return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit, access)
+            return list_jobs(self._scripts, self._keys, status, queue, task, cursor, limit, access)
 
 
-def _packed(submission: Submission, created_at: datetime, failure_ttl: int) -> tuple[str, bytes]:
+def signatures_of(settings: Settings) -> Signatures | None:
+    """What signs jobs, None where none are. Raises SettingsError: the keys can't be read."""
+    if not settings.signing_keys:
+        return None
+    from coatcheck.signing import Signatures  # a cold start without keys does without it
+
+    return Signatures.of(settings)
+
+
+def packed(
+    submission: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None
+) -> tuple[str, bytes]:
     """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
-    fields, data = encode_submission(submission, created_at, failure_ttl)
+    fields, data = encode_submission(submission, created_at, failure_ttl, signatures)
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
     return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 

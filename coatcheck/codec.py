@@ -8,7 +8,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.job import (
     Job,
@@ -21,6 +21,9 @@ from coatcheck.job import (
     submitted_at_ms,
 )
 from coatcheck.trace_context import TraceContext, read_context
+
+if TYPE_CHECKING:
+    from coatcheck.signing import Signatures
 
 ENTRY_POINT = "worker_image.runner.run"
 """The one function that jobs name. Which task it runs travels as data, so that whoever can write to
@@ -43,7 +46,7 @@ SUMMARY_FIELDS = (
     "stop_requested",
     "owner",
 )
-"""The fields of a job's hash that a list shows: all that stay small."""
+"""The fields of a job's hash that a list shows: all that stay small. The first three ``list.lua`` knows."""
 
 COMPRESS_FROM = 512
 """Bytes of a job's data from which on it is compressed. Below it costs more than it saves; RQ reads both."""
@@ -52,7 +55,15 @@ MAX_DATA = 64 * 1024 * 1024
 
 
 class MalformedJobError(ValueError):
-    """A hash in Redis is no job of ours."""
+    """A hash in Redis is no job of ours. ``kind`` is the type of the error that its job ends with."""
+
+    kind = "MalformedJob"
+
+
+class QuarantinedJobError(MalformedJobError):
+    """A job was changed or planted: its signature does not hold."""
+
+    kind = "Quarantined"
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -93,9 +104,17 @@ def _inflate(data: bytes) -> bytes:
 
 
 def encode_submission(
-    submission: Submission, created_at: datetime, failure_ttl: int
+    submission: Submission,
+    created_at: datetime,
+    failure_ttl: int,
+    signatures: Signatures | None = None,
+    *,
+    compress: bool = True,
 ) -> tuple[dict[str, str], bytes]:
-    """A new job's fields as RQ names them, and its ``data``; status and times are the script's."""
+    """A new job's fields as RQ names them, and its ``data``; status and times are the script's.
+
+    Takes what signs jobs, None where they are not signed; ``compress``: where it saves something.
+    """
     call: list[Any] = [ENTRY_POINT, None, [submission.task, submission.arguments], {}]
     fields = {
         "created_at": format_time(created_at),
@@ -116,7 +135,27 @@ def encode_submission(
         fields["traceparent"] = submission.trace.traceparent
         if submission.trace.tracestate:
             fields["tracestate"] = submission.trace.tracestate
-    return fields, _deflate(dumps(call).encode())
+    if submission.delivery is not None:
+        fields |= encode_delivery(submission.delivery, created_at, failure_ttl, signatures)
+    data = dumps(call).encode()
+    if compress:
+        data = _deflate(data)
+    if signatures is not None:
+        fields["signature"] = signatures.sign(submission.id, fields, data)
+    return fields, data
+
+
+def encode_delivery(
+    delivery: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None = None
+) -> dict[str, str]:
+    """What a job's hash carries of the delivery to its callback: the URL, the delivery's id and its hash."""
+    fields, data = encode_submission(delivery, created_at, failure_ttl, signatures, compress=False)
+    carried = fields | {"data": data.decode()}
+    return {
+        "callback": delivery.arguments["url"],
+        "delivery": delivery.id,
+        **{f"delivery.{name}": value for name, value in carried.items()},
+    }
 
 
 def decode_trace(fields: Mapping[bytes, bytes]) -> TraceContext | None:

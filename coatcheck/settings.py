@@ -36,6 +36,15 @@ class Settings:
     gateway_path: str
     auth: str
     tokens: str
+    signing_keys: str
+    unsigned_jobs: str
+    tracebacks: str
+    cors_origins: tuple[str, ...]
+    hosts: tuple[str, ...]
+    callback_secret: str
+    callback_hosts: tuple[str, ...]
+    callback_queue: str
+    callback_loopback: bool
     redis_cluster: bool
     redis_wait_replicas: int
     aws_region: str
@@ -48,6 +57,8 @@ class Settings:
     max_result: int
     max_log: int
     max_batch: int
+    max_wait: int
+    wait_seats: int
     max_queued: int
     max_waiting: int
     jobs_per_minute: int
@@ -58,6 +69,7 @@ class Settings:
     idempotency_ttl: int
     tasks: str
     worker_processes: int
+    worker_concurrency: int
     worker_lease: int
     worker_stop_timeout: int
     worker_jobs_per_process: int
@@ -127,6 +139,20 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_name(name) for name in names))
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not hosts or not all(re.fullmatch(r"(\*\.)?[a-z0-9.-]+(:[0-9]{1,5})?", host) for host in hosts):
+        raise ValueError("names of hosts, such as example.com or *.example.com, separated by commas")
+    return hosts
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not origins or not all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", each) for each in origins):
+        raise ValueError("origins such as https://example.com, without a path, separated by commas")
+    return origins
+
+
 def _package(text: str) -> str:
     if not all(part.isidentifier() for part in text.split(".")):
         raise ValueError("the dotted name of a Python package, such as worker_image.tasks")
@@ -158,6 +184,8 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
 MIB = 1024 * 1024
 DAY = 24 * 3600
 YEAR = 365 * DAY
+LONGEST_WAIT = 25
+"""Seconds. API Gateway gives up after 29 (AWS: "Amazon API Gateway quotas"), and an answer takes up to 3."""
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("redis_url", "REDIS_URL", _redis_url, None, "The Redis or Valkey server that holds the jobs."),
@@ -182,6 +210,69 @@ SETTINGS: tuple[Setting, ...] = (
         str,
         "",
         "Where the tokens are: a file, or a secret's ARN; empty: API Gateway has looked at them already.",
+    ),
+    Setting(
+        "signing_keys",
+        "COATCHECK_SIGNING_KEYS",
+        str,
+        "",
+        "Where the keys are that sign jobs: a file, or a secret's ARN; empty: jobs are not signed.",
+    ),
+    Setting(
+        "unsigned_jobs",
+        "COATCHECK_UNSIGNED_JOBS",
+        _choice("refuse", "run"),
+        "refuse",
+        "With signing keys: refuse jobs that are not signed, or run them while signing is being switched on.",
+    ),
+    Setting(
+        "tracebacks",
+        "COATCHECK_TRACEBACKS",
+        _choice("all", "admin"),
+        "all",
+        "Who sees the tracebacks of failed jobs: all who see the job, or only who has the scope admin.",
+    ),
+    Setting(
+        "cors_origins",
+        "COATCHECK_CORS_ORIGINS",
+        _origins,
+        (),
+        "Origins whose pages may use the API, such as https://example.com, separated by commas; empty: none.",
+    ),
+    Setting(
+        "hosts",
+        "COATCHECK_HOSTS",
+        _hosts,
+        (),
+        "Further names of this machine that coatcheck up answers to while authentication is off.",
+    ),
+    Setting(
+        "callback_secret",
+        "COATCHECK_CALLBACK_SECRET",
+        str,
+        "",
+        "Where the secret is that callbacks are signed with: a file, or a secret's ARN; empty: no callbacks.",
+    ),
+    Setting(
+        "callback_hosts",
+        "COATCHECK_CALLBACK_HOSTS",
+        _hosts,
+        (),
+        "Hosts that callbacks may go to, such as example.com,*.example.com:8443; empty: all public ones.",
+    ),
+    Setting(
+        "callback_queue",
+        "COATCHECK_CALLBACK_QUEUE",
+        _name,
+        "",
+        "Queue for the deliveries of callbacks, one of COATCHECK_QUEUES; empty: the queue of the job.",
+    ),
+    Setting(
+        "callback_loopback",
+        "COATCHECK_CALLBACK_LOOPBACK",
+        _switch,
+        False,
+        "1, for tests: callbacks may go to this machine, to any port, and by http.",
     ),
     Setting("redis_cluster", "REDIS_CLUSTER", _switch, False, "1 when Redis runs in cluster mode."),
     Setting(
@@ -233,6 +324,20 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("max_log", "COATCHECK_MAX_LOG", _integer(1024, 64 * MIB), MIB, "Largest log of a job, in bytes."),
     Setting("max_batch", "COATCHECK_MAX_BATCH", _integer(1, 10_000), 1000, "Most jobs in one POST /jobs."),
+    Setting(
+        "max_wait",
+        "COATCHECK_MAX_WAIT",
+        _integer(0, LONGEST_WAIT),
+        LONGEST_WAIT,
+        "Longest that a request may wait for a job's end, in seconds; 0: none waits.",
+    ),
+    Setting(
+        "wait_seats",
+        "COATCHECK_WAIT_SEATS",
+        _integer(1, 10_000),
+        1000,
+        "Requests that may wait at once; any more are answered at once.",
+    ),
     Setting(
         "max_queued",
         "COATCHECK_MAX_QUEUED",
@@ -294,6 +399,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "worker_processes", "WORKER_PROCESSES", _integer(0, 256), 0, "Worker processes; 0: one for each core."
+    ),
+    Setting(
+        "worker_concurrency",
+        "WORKER_CONCURRENCY",
+        _integer(1, 10_000),
+        100,
+        "Async tasks that a worker process runs at once; 1: one after another, like plain ones.",
     ),
     Setting(
         "worker_lease",
@@ -422,6 +534,10 @@ def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> li
         wrong.append(
             f"COATCHECK_DEFAULT_TIMEOUT={values['default_timeout']} should not be more than"
             f" COATCHECK_MAX_TIMEOUT={values['max_timeout']}"
+        )
+    if values["callback_queue"] not in ("", *values["queues"]):
+        wrong.append(
+            f"COATCHECK_CALLBACK_QUEUE={values['callback_queue']!r} should be one of COATCHECK_QUEUES"
         )
     if not values["redis_iam_user"] and not values["redis_iam_cache"]:
         return wrong

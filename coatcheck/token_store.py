@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from coatcheck.errors import TokenError
+from coatcheck.secrets_manager import open_client
 from coatcheck.tokens import TOKEN, Token, TokenBook
 
 Change = Callable[[TokenBook], TokenBook]
@@ -105,7 +106,7 @@ class SecretStore:
 
     def __init__(self, arn: str, client: Any = None) -> None:
         self._arn = arn
-        self._client = client or _client(arn)
+        self._client = client or open_client(arn)
 
     def version(self) -> object:
         """Always the same: it can only be told by reading."""
@@ -194,12 +195,3 @@ class TokenCheck:
 def open_store(place: str) -> TokenStore:
     """The store at a path or an ARN."""
     return SecretStore(place) if place.startswith("arn:") else FileStore(Path(place))
-
-
-def _client(arn: str) -> Any:
-    """The client of botocore, which Lambda brings along; boto3 would only take longer to import."""
-    from botocore.config import Config
-    from botocore.session import get_session
-
-    config = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
-    return get_session().create_client("secretsmanager", region_name=arn.split(":")[3], config=config)

@@ -52,6 +52,7 @@ CLIENT, WORKER, JANITOR, REDIS = Actor.CLIENT, Actor.WORKER, Actor.JANITOR, Acto
 TRANSITIONS = (
     Transition("submit", None, QUEUED, CLIENT, "submit", "it is submitted"),
     Transition("submit for later", None, SCHEDULED, CLIENT, "submit", "it is submitted with a delay"),
+    Transition("come due", None, QUEUED, JANITOR, "tick", "a periodic task is due"),
     Transition("promote", SCHEDULED, QUEUED, JANITOR, "promote", "its time has come"),
     Transition(
         "take", QUEUED, QUEUED, WORKER, "BLMOVE", "a worker is free; it moves to the list of taken jobs"
@@ -67,6 +68,14 @@ TRANSITIONS = (
         WORKER,
         "finish",
         "a worker ends a run and this job waits next, in one step",
+    ),
+    Transition(
+        "begin ahead",
+        QUEUED,
+        STARTED,
+        WORKER,
+        "finish",
+        "a worker ends a run, runs short tasks, and this job will be run behind the one that it runs by then",
     ),
     Transition(
         "renew", STARTED, STARTED, WORKER, "renew", "the task reports, or a quarter of the lease is over"
@@ -89,6 +98,12 @@ TRANSITIONS = (
         "the worker obeys the wish to stop, or would put the job back in spite of it",
     ),
     Transition("interrupt", STARTED, QUEUED, WORKER, "finish", "the worker is told to end"),
+    Transition(
+        "give back", STARTED, QUEUED, WORKER, "finish", "it was begun ahead and its task can't begin soon"
+    ),
+    Transition(
+        "suspect", STARTED, QUEUED, WORKER, "finish", "the process died that its task shared with others"
+    ),
     Transition("wait for its task", STARTED, SCHEDULED, WORKER, "finish", "the worker has no such task"),
     Transition(
         "give up its task", STARTED, FAILED, WORKER, "finish", "no worker has had its task for too long"

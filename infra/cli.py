@@ -9,6 +9,7 @@ from pathlib import Path
 
 from coatcheck import __version__
 from coatcheck.errors import CoatcheckError
+from infra.callbacks import options as callback_options
 from infra.deploy import options
 from infra.tokens import options as token_options
 
@@ -118,6 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     options.add_commands(commands)
     token_options.add_command(commands)
+    callback_options.add_command(commands)
     return parser
 
 
@@ -138,6 +140,8 @@ def _run(parsed: argparse.Namespace) -> int:
     match parsed.command:
         case "up":
             from infra.up import run
+        case "secret":
+            from infra.callbacks.command import run
         case "catalog":
             from infra.catalog import run
         case "doctor":

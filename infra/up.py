@@ -19,6 +19,7 @@ from coatcheck.log_lines import JSONFormatter
 from coatcheck.settings import Settings, load
 from infra import catalog
 from infra.api import Api
+from infra.callbacks import command as callbacks
 from infra.embedded import EmbeddedRedis
 from infra.errors import StartError
 from infra.merged_log import MergedLog
@@ -69,6 +70,9 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
     if server:
         environ["REDIS_URL"] = server.url
     environ["COATCHECK_TOKENS"] = str(local_place(arguments.data, os.environ))
+    secret = callbacks.local_place(arguments.data, os.environ)
+    callbacks.provide(secret)
+    environ["COATCHECK_CALLBACK_SECRET"] = str(secret)
     settings = load(environ)
     if settings.auth == "iam":
         raise StartError("COATCHECK_AUTH=iam needs API Gateway; on this machine it can be none or tokens")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from coatcheck.codec import dumps, encode_error, encode_result, encode_traceback
@@ -28,12 +27,25 @@ LOST_RESULT = JobError(
 class Ended:
     """What became of a job: its new status, or ``lost``: it was given to another worker, nothing is written.
 
-    ``next_id`` and ``next_fields`` are the job that was begun in the same step; '' when there is none.
+    ``begun`` are the jobs that were begun in the same step.
     """
 
     status: str
-    next_id: str = ""
-    next_fields: Mapping[bytes, bytes] = field(default_factory=dict)
+    begun: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Executions as which the jobs that wait next are begun when a run ends; '': none.
+
+    ``run``: it is run at once. ``ahead``: it is run after what its worker runs by then.
+    """
+
+    run: str = ""
+    ahead: str = ""
+
+
+NOTHING = Following()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +106,10 @@ class Ending:
             }
         )
 
-    def deliver(self, scripts: Scripts, keys: Keys, settings: Settings, next_execution: str = "") -> Ended:
-        """Write it. With ``next_execution`` begin the next job of the queue in the same step, if one waits.
+    def deliver(
+        self, scripts: Scripts, keys: Keys, settings: Settings, following: Following = NOTHING
+    ) -> Ended:
+        """Write it, and begin the next jobs of the queue in the same step, as many as wait.
 
         Raises RedisError: it may or may not be written; deliver it again, with the same arguments.
         """
@@ -113,14 +127,16 @@ class Ending:
             self.retry_delay if unknown is None else UNKNOWN_TASK_SECONDS,
             settings.worker_unknown_task_wait,
             self.progress,
-            next_execution,
+            following.run,
+            following.ahead,
             settings.worker_lease,
             *(part for piece in self.pieces for part in (piece.number, piece.text, "1" if piece.cut else "")),
         )
-        if not begun:
-            return Ended(as_text(status))
-        fields = dict(zip(begun[1::2], begun[2::2], strict=True))
-        return Ended(as_text(status), as_text(begun[0]), fields)
+        return Ended(as_text(status), tuple(self._begun(*told) for told in begun))
+
+    def _begun(self, job_id: bytes, execution: bytes, *fields: bytes) -> Run:
+        found = dict(zip(fields[::2], fields[1::2], strict=True))
+        return Run(as_text(job_id), as_text(execution), self.queue, found)
 
     def _error_args(self) -> tuple[str, str]:
         """The traceback and the error as they are kept, nothing for a job without."""

@@ -10,11 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
-from coatcheck.errors import CatalogError
+from worker_image.run import Run
 
 LAST_WORDS_SECONDS = 3.0
 """How long an idle work-horse may take to send its last spans."""
@@ -22,28 +23,26 @@ START_TIMEOUT = 120.0
 """Seconds that the tasks' imports may take."""
 READ_SIZE = 65_536
 
-
-class HorseDiedError(Exception):
-    """The work-horse ended by itself; the message tells how."""
+Event = tuple[Run | None, dict[str, Any]]
+"""What a work-horse reported, and the run that it is about; None: it is about the process."""
 
 
 class HorseProcess:
-    """One work-horse process.
+    """One work-horse process, which begins to import the tasks.
 
-    ``version`` is that of its catalogue, ``tasks`` are the names in it; ``jobs_run`` and ``memory`` (the
-    most that it had, in bytes) tell how worn it is.
-
-    Raises CatalogError: a task can't be offered; HorseDiedError: the process ended while it started.
+    Takes the selector in which the worker waits for what it reports, and whether it runs many async tasks at
+    once. Once it is ``ready``, ``version`` is that of its catalogue, ``tasks`` are the names in it and
+    ``asynchronous`` those of them that can run with others. ``runs`` are those that it has, by execution.
+    ``jobs_run`` and ``memory`` (the most that it had, in bytes) tell how worn it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, selector: selectors.BaseSelector, *, concurrent: bool = False) -> None:
         ours, theirs = socket.socketpair()
         self._channel = ours
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_writer.setblocking(False)
         lifeline, self._lifeline = os.pipe()
+        ends = [str(theirs.fileno()), str(lifeline)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "worker_image.horse", str(theirs.fileno()), str(lifeline)],
+            [sys.executable, "-m", "worker_image.horse", *ends, *(["concurrent"] if concurrent else [])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -57,76 +56,86 @@ class HorseProcess:
         os.set_blocking(self._output.fileno(), False)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._buffer = b""
-        self._selector = selectors.DefaultSelector()
-        for source in (self._channel, self._output, self._wake_reader):
-            self._selector.register(source, selectors.EVENT_READ)
+        self._selector = selector
+        for source in (self._channel, self._output):
+            selector.register(source, selectors.EVENT_READ, self)
+        self._started = time.monotonic()
+        self.concurrent = concurrent
+        self.runs: dict[str, Run] = {}
+        self.blocked_by: Run | None = None
+        """The run that has kept a concurrent horse from going on with the others for a while."""
         self.jobs_run = 0
         self.memory = 0
-        self._idle = self._traces = False
-        ready = self._await_ready()
-        self.version: str = ready["ready"]
-        self.tasks = frozenset(ready["tasks"])
-        self._idle, self._traces = True, bool(ready["traces"])
+        self.ready = self._traces = self._gone = False
+        self.version = ""
+        self.tasks: frozenset[str] = frozenset()
+        self.asynchronous: frozenset[str] = frozenset()
 
     @property
     def pid(self) -> int:
         """The process' id, also the id of its group."""
         return self._process.pid
 
-    def _await_ready(self) -> dict[str, Any]:
-        printed = ""
-        while True:
-            events = list(self.events(START_TIMEOUT))
-            for event in events:
-                if "ready" in event:
-                    return event
-                if "broken" in event:
-                    self.kill()
-                    raise CatalogError(event["broken"])
-                if "died" in event:
-                    self.kill()
-                    raise HorseDiedError(f"{event['died']} while it imported the tasks:\n{printed}".rstrip())
-                printed += event.get("output", "")
-            if not events:
-                self.kill()
-                raise HorseDiedError(f"importing the tasks took longer than {START_TIMEOUT:g} s")
+    @property
+    def late(self) -> bool:
+        """Whether the imports take too long."""
+        return not self.ready and time.monotonic() - self._started > START_TIMEOUT
 
-    def start_job(
-        self, task: str, arguments: dict[str, Any], timeout: int, span: dict[str, Any] | None = None
-    ) -> None:
-        """Give the idle horse a job, with the span of its run. Raises HorseDiedError."""
+    def start(self, run: Run) -> None:
+        """Give the horse a job. One that is not alive any more tells so with the next events."""
         self.jobs_run += 1
-        self._idle = False
-        try:
-            self._send({"task": task, "arguments": arguments, "timeout": timeout, "span": span})
-        except OSError as error:
-            raise HorseDiedError(self._epitaph()) from error
+        self.runs[run.execution] = run
+        self._send(
+            {
+                "run": run.execution,
+                "task": run.task,
+                "arguments": run.arguments,
+                "timeout": run.timeout,
+                "span": run.span,
+            }
+        )
+
+    def cancel(self, run: Run) -> None:
+        """Have a concurrent horse end a run, as asyncio does it; the run may refuse."""
+        self._send({"cancel": run.execution})
 
     def _send(self, document: dict[str, Any]) -> None:
-        self._channel.sendall(json.dumps(document).encode() + b"\n")
+        with suppress(OSError):
+            self._channel.sendall(json.dumps(document).encode() + b"\n")
 
-    def events(self, timeout: float) -> Iterator[dict[str, Any]]:
-        """What the horse reported within ``timeout`` seconds, at once when there is something.
+    def hear(self, ready: Collection[object]) -> Iterator[Event]:
+        """What the horse reported; takes which of its ends the selector found.
 
-        Yields ``{"output": text}``, ``{"progress": [fraction, message]}``, and at a job's end
-        ``{"result": json}``, ``{"error": [type, message, traceback]}`` or ``{"died": how}``, always after
-        all that the task printed before.
+        Yields ``{"ready": version}`` or ``{"broken": why}`` at its start; of its runs ``{"output": text}``,
+        ``{"progress": [fraction, message]}``, and at a run's end ``{"result": json}``, ``{"error": [type,
+        message, traceback]}`` or ``{"cancelled": true}``, always after all that the task printed before;
+        ``{"blocked": seconds}``; and once it is gone ``{"died": how}``.
         """
-        ready = {key.fileobj for key, _ in self._selector.select(timeout)}
-        if self._wake_reader in ready:
-            self._wake_reader.recv(READ_SIZE)
-        reports, ended = self._reports() if self._channel in ready else ([], False)
+        if self._gone:
+            return
+        reports, ended = self._reports() if self._channel in ready else ((), False)
         # After the reports: what was printed before a report is in the pipe by now.
-        if self._output in ready or reports or ended:
-            text = self._printed()
-            if text:
-                yield {"output": text}
+        text = self._printed()
+        if text:
+            yield next(iter(self.runs.values()), None) if not self.concurrent else None, {"output": text}
         for report in reports:
-            self.memory = report.get("memory", self.memory)
-            self._idle = "memory" in report
-            yield report
+            yield self._told(report)
         if ended:
-            yield {"died": self._epitaph()}
+            self._gone = True
+            yield None, {"died": self._epitaph()}
+
+    def _told(self, report: dict[str, Any]) -> Event:
+        if "ready" in report:
+            self.version = report["ready"]
+            self.tasks, self.asynchronous = frozenset(report["tasks"]), frozenset(report["asynchronous"])
+            self._traces, self.ready = bool(report["traces"]), True
+        run = self.runs.get(report.get("run", ""))
+        if "blocked" in report:
+            self.blocked_by = run
+        if "memory" in report:  # the end of a run
+            self.memory = report["memory"]
+            self.runs.pop(report["run"], None)
+        return run, report
 
     def _reports(self) -> tuple[list[dict[str, Any]], bool]:
         """The reports that are there, and whether the horse closed its end. Waits for something."""
@@ -153,7 +162,7 @@ class HorseProcess:
                 size += len(data)
                 continue
             break
-        return self._decoder.decode(b"".join(chunks))
+        return self._decoder.decode(b"".join(chunks)) if chunks else ""
 
     def _epitaph(self) -> str:
         try:
@@ -164,22 +173,18 @@ class HorseProcess:
             return f"the work-horse was ended by {signal.Signals(-status).name}"
         return f"the work-horse ended by itself with status {status}"
 
-    def wake(self) -> None:
-        """Make ``events`` return at once. Safe from any thread."""
-        with suppress(BlockingIOError):
-            self._wake_writer.send(b".")
-
     def kill(self) -> None:
-        """End the horse and all that its task started, and wait until it is gone."""
-        if self._idle and self._traces:
-            with suppress(OSError, subprocess.TimeoutExpired):
-                self._send({"end": True})
+        """End the horse and all that its tasks started, and wait until it is gone."""
+        self._gone = True
+        if self.ready and self._traces and not self.runs:
+            self._send({"end": True})
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(LAST_WORDS_SECONDS)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        self._selector.close()
-        self._output.close()
+        for source in (self._channel, self._output):
+            with suppress(KeyError):
+                self._selector.unregister(source)
+            source.close()
         os.close(self._lifeline)
-        for end in (self._channel, self._wake_reader, self._wake_writer):
-            end.close()

@@ -10,6 +10,8 @@ from coatcheck.log_lines import JSONFormatter
 
 def configure(log_format: str) -> None:
     """Log to standard error, as ``text`` or ``json`` (the setting LOG_FORMAT)."""
+    # What no line shows is not found out for each: a worker logs two lines a job.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JSONFormatter() if log_format == "json" else logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

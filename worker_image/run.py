@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coatcheck.codec import MalformedJobError, decode_call
+from coatcheck.codec import MalformedJobError, QuarantinedJobError, decode_call
 from coatcheck.job import JobError
+from coatcheck.signing import BadSignatureError, Signatures
+
+HARMLESS = (b"0", b"1")
+"""How often a job may lose its worker, or a process that it shares with others, before it is run alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,16 @@ class Run:
         self.attempt = 0
         self.retry_delay = 0
         self.at_most_once = False
+        self.suspect = False
+        """Whether it lost more than one worker, or process that it shared: then it runs alone."""
+        self.concurrent = False
+        """Whether it runs with others in one process."""
+        self.span: dict[str, Any] | None = None
+        """What its span is, where tracing is on."""
+        self.waited = 0.0
+        """Seconds that the job was on its queue, where somebody counts them."""
+        self.begun = time.monotonic()
+        """When its task began, and before that when it was known."""
         self.progress = ""
         self.piece = Piece()
         """What is on its way to the job's log; sent again, unchanged, until Redis has confirmed it."""
@@ -46,10 +62,16 @@ class Run:
         self._cut = False
         self._cut_told = False
 
-    def read(self) -> None:
-        """Read what is to be run from the job's hash. Raises MalformedJobError."""
+    def read(self, signatures: Signatures | None = None) -> None:
+        """Read what is to be run from the job's hash. Takes what checks its signature, where jobs are signed.
+
+        Raises MalformedJobError; QuarantinedJobError: it was changed or planted.
+        """
         fields = self.fields
+        if signatures is not None:
+            self._check(signatures)
         self.at_most_once = fields.get(b"at_most_once") == b"1"
+        self.suspect = fields.get(b"lost", b"0") not in HARMLESS
         self.task, self.arguments = decode_call(fields.get(b"data", b""))
         try:
             self.timeout = max(1, int(fields[b"timeout"]))
@@ -61,9 +83,26 @@ class Run:
         except (KeyError, ValueError, TypeError) as error:
             raise MalformedJobError(f"the job's hash is damaged: {error}") from error
 
+    def _check(self, signatures: Signatures) -> None:
+        try:
+            signatures.check(self.job_id, self.fields)
+            if self.fields.get(b"origin") != self.queue.encode():
+                raise BadSignatureError("it was put on another queue")
+            if self._count(b"retries_left") > self._count(b"retries"):
+                raise BadSignatureError("it has more retries left than it was given")
+        except BadSignatureError as error:
+            raise QuarantinedJobError(f"the job was changed or planted: {error}") from None
+
+    def _count(self, field: bytes) -> int:
+        text = self.fields.get(field, b"0")
+        if not re.fullmatch(rb"[0-9]{1,9}", text):
+            raise BadSignatureError(f"its {field.decode()} is no number")
+        return int(text)
+
     def log_fields(self, **more: Any) -> dict[str, Any]:
         """What a log record about this run carries."""
-        return {"job": self.job_id, "task": self.task, "attempt": self.attempt, **more}
+        trace = {"trace_id": self.span["trace_id"]} if self.span else {}
+        return {"job": self.job_id, "task": self.task, "attempt": self.attempt, **trace, **more}
 
     @property
     def unsent(self) -> bool:
@@ -102,7 +141,10 @@ class Run:
 
 
 class Outcome:
-    """How a run ended: finished, failed, stopped, interrupted, unknown here, or lost to another worker."""
+    """How a run ended: finished, failed, stopped, interrupted, unknown here, or lost to another worker.
+
+    Or not at all: ``returned`` was never run, and ``suspect`` had a process with others that died.
+    """
 
     def __init__(
         self,
@@ -126,10 +168,28 @@ class Outcome:
         return cls("failed", error=JobError(kind, message), note=f": {message}")
 
     @classmethod
+    def refused(cls, error: MalformedJobError) -> Outcome:
+        """A job that nobody shall run: nothing was, and retries would not help."""
+        message = f"{error}; nothing was run"
+        return cls("refused", error=JobError(error.kind, message), by_task=True, note=f": {message}")
+
+    @classmethod
     def unknown(cls, task: str) -> Outcome:
         """The worker has no such task: another one may, after a deployment for example."""
         message = f"no worker that knows {task} has taken it yet"
         return cls("unknown", error=JobError("UnknownTask", message), by_task=True, note=f": {message}")
+
+    @classmethod
+    def lost(cls, run: Run, message: str, kind: str = "interrupted") -> Outcome:
+        """The process is gone in which the task ran: another run follows, unless it may run only once."""
+        if run.at_most_once:
+            return cls.failed("WorkerLost", f"{message}, and the task may run only once")
+        return cls(kind, note=f": {message}")
+
+    @classmethod
+    def returned(cls) -> Outcome:
+        """The job was begun, but its task was not: it goes back."""
+        return cls("returned", note=": its worker has no room for it")
 
     @classmethod
     def given_away(cls) -> Outcome:

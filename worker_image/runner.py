@@ -16,6 +16,7 @@ from coatcheck.codec import dumps
 from coatcheck.errors import CoatcheckError
 from coatcheck.job import JobError
 from coatcheck.settings import load
+from worker_image.builtin import builtin_tasks
 from worker_image.discovery import Task, discover
 
 MAX_MESSAGE = 4_000
@@ -45,6 +46,15 @@ def call(tasks: dict[str, Task], name: str, arguments: dict[str, Any]) -> Any:
 
     Raises UnknownTaskError, ArgumentsError, and whatever the task raises.
     """
+    value = begin(tasks, name, arguments)
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
+def begin(tasks: dict[str, Task], name: str, arguments: dict[str, Any]) -> Any:
+    """Call a task of the catalogue and return what it returns: of an ``async def`` a coroutine.
+
+    Raises what ``call`` raises.
+    """
     try:
         task = tasks[name]
     except KeyError:
@@ -56,8 +66,7 @@ def call(tasks: dict[str, Task], name: str, arguments: dict[str, Any]) -> Any:
             f"/{'/'.join(str(step) for step in fault['loc'])} {fault['msg']}" for fault in error.errors()
         )
         raise ArgumentsError(f"the arguments do not fit {name}: {wrong}") from None
-    value = task.function(**converted)
-    return asyncio.run(value) if inspect.iscoroutine(value) else value
+    return task.function(**converted)
 
 
 def result_json(value: Any, limit: int) -> str:
@@ -104,7 +113,7 @@ def _of_task(tb: TracebackType | None) -> TracebackType | None:
 
 @lru_cache
 def _tasks(package: str) -> dict[str, Task]:
-    return discover(package)
+    return {**discover(package), **builtin_tasks()}
 
 
 def run(task: str, arguments: dict[str, Any]) -> Any:

@@ -10,7 +10,6 @@ from collections import Counter
 from typing import Any
 
 from coatcheck.codec import decode_trace
-from coatcheck.log_lines import about
 from coatcheck.settings import Settings
 from coatcheck.trace_context import open_tracing
 from worker_image import spans
@@ -38,21 +37,13 @@ class Telemetry:
         self._runs: list[tuple[str, str, str, float, float]] = []
         self._events: Counter[str] = Counter()
         self._flushed = 0.0
-        self._span: dict[str, Any] | None = None
-        self._waited = 0.0
 
     def began(self, run: Run) -> None:
         """A run begins. To be called once it has read the job's hash, if it can."""
-        self._waited = spans.waited(run.fields) if self._counts or self._traces else 0.0
+        if self._counts or self._traces:
+            run.waited = spans.waited(run.fields)
         if self._traces:
-            self._span = spans.describe(run, decode_trace(run.fields), self._waited, self._worker)
-        trace = {"trace_id": self._span["trace_id"]} if self._span else {}
-        about.set({**run.log_fields(worker=self._worker), **trace})
-
-    @property
-    def span(self) -> dict[str, Any] | None:
-        """The current run's span, for the work-horse; None where tracing is off."""
-        return self._span
+            run.span = spans.describe(run, decode_trace(run.fields), run.waited, self._worker)
 
     def busy(self) -> None:
         """Tell the pool that a job is being run."""
@@ -60,18 +51,18 @@ class Telemetry:
 
     def ended(self, run: Run, outcome: Outcome, status: str, seconds: float) -> None:
         """A run ended; takes the job's new status, and how long it ran."""
+        if outcome.kind == "returned":
+            return  # its task has not begun
         word = _word(outcome.kind, status)
-        if self._span is not None and not outcome.by_task:
-            self._report(outcome, word, seconds)
+        if run.span is not None and not outcome.by_task:
+            self._report(run.span, outcome, word, seconds)
         if self._counts:
             task = run.task if run.task in self._tasks else UNKNOWN
-            self._runs.append((run.queue, task, word, round(seconds, 4), round(self._waited, 4)))
+            self._runs.append((run.queue, task, word, round(seconds, 4), round(run.waited, 4)))
             self.flush()
 
     def idle(self) -> None:
         """Nothing runs any more."""
-        self._span = None
-        about.set({})
         self._tell(IDLE)
 
     def redis_failed(self) -> None:
@@ -96,15 +87,14 @@ class Telemetry:
         self._runs = []
         self._flushed = time.monotonic()
 
-    def _report(self, outcome: Outcome, word: str, seconds: float) -> None:
+    def _report(self, span: dict[str, Any], outcome: Outcome, word: str, seconds: float) -> None:
         """The span of a run that its work-horse could not end."""
-        assert self._span is not None
         tracing = open_tracing(self._settings, SERVICE)
         if tracing is not None and outcome.kind != "unknown":
             error = (outcome.error.type, outcome.error.message) if outcome.error else None
             if outcome.kind == "lost":
                 error = ("LeaseLost", "the job was given to another worker")
-            tracing.report_run(self._span, seconds, word, None if outcome.kind == "stopped" else error)
+            tracing.report_run(span, seconds, word, None if outcome.kind == "stopped" else error)
 
     def _tell(self, said: bytes) -> None:
         with contextlib.suppress(OSError):  # a pool that is gone has told this worker to end
@@ -118,4 +108,6 @@ def _word(kind: str, status: str) -> str:
         return "unrecorded"
     if kind == "failed" and status in ("queued", "scheduled"):
         return "retried"
+    if kind == "suspect":
+        return "interrupted"
     return "lost" if status == "lost" else kind

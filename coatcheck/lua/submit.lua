@@ -40,7 +40,6 @@ for i = 6, #ARGV, 2 do
     local id, queue, due = unpack(new[i], 1, 3)
     redis.call('HSET', key('job', id), 'data', ARGV[i + 1], unpack(new[i], 4))
     if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
-    redis.call('ZADD', KEYS[1], 0, id)
   end
 end
 

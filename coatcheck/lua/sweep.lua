@@ -36,10 +36,7 @@ for _, member in ipairs(found) do
     if job[1] == 'started' and job[3] == execution then
       redis.call('HINCRBY', job_key, 'interrupted', 1)
       -- Workers that were told to end and gave the job back say nothing against it: not 'interrupted'.
-      local lost = redis.call('HINCRBY', job_key, 'lost', 1)
-      local history = default(redis.call('HGET', job_key, 'lost_workers'), '')
-      history = history .. (history ~= '' and ', ' or '') .. default(job[4], '?') .. ' (' .. iso() .. ')'
-      redis.call('HSET', job_key, 'lost_workers', history)
+      local lost, history = lose(id, job[4])
       local outcome = 'queued'
       local once, poisonous = job[5] == '1', lost >= tonumber(ARGV[2])
       if redis.call('HGET', job_key, 'stop_requested') == '1' then

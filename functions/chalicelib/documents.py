@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from chalicelib.context import Context
+from chalicelib.context import Context, current
 from chalicelib.requests import Request
 from coatcheck.catalog import TaskSpec
-from coatcheck.job import Job, format_time
+from coatcheck.document import job_fields
+from coatcheck.job import Job
+from coatcheck.scopes import Scope
 
 
 def job_document(job: Job, request: Request) -> dict[str, Any]:
     """All of a job."""
-    progress, error = job.progress, job.error
     address = request.link("jobs", job.id)
+    fields = job_fields(job)
+    if job.error is not None and not sees_tracebacks(request):
+        fields["error"]["traceback"] = None
     return {
-        "id": job.id,
-        "task": job.task,
-        "queue": job.queue,
-        "status": job.status.value,
-        "progress": progress and {"fraction": progress.fraction, "message": progress.message},
-        "arguments": job.arguments,
-        "result": job.result,
-        "error": error and {"type": error.type, "message": error.message, "traceback": error.traceback},
-        "attempt": job.attempt,
-        "interrupted": job.interrupted,
-        "created_at": format_time(job.created_at),
-        "enqueued_at": time(job.enqueued_at),
-        "scheduled_for": time(job.scheduled_for),
-        "started_at": time(job.started_at),
-        "ended_at": time(job.ended_at),
-        "worker": job.worker,
-        "stop_requested": job.stop_requested,
-        "owner": job.owner,
+        **fields,
         "links": {
             "self": address,
             "log": f"{address}/log",
@@ -41,6 +27,11 @@ def job_document(job: Job, request: Request) -> dict[str, Any]:
             "task": request.link("tasks", job.task),
         },
     }
+
+
+def sees_tracebacks(request: Request) -> bool:
+    """Whether the caller is shown tracebacks."""
+    return current().settings.tracebacks == "all" or Scope.ADMIN in request.caller.scopes
 
 
 def job_summary(job: Job, request: Request) -> dict[str, Any]:
@@ -66,8 +57,3 @@ def task_document(task: TaskSpec, request: Request, context: Context) -> dict[st
         "result": task.result,
         "links": {"self": address, "submit": address},
     }
-
-
-def time(moment: datetime | None) -> str | None:
-    """A time in RFC 3339, or None."""
-    return None if moment is None else format_time(moment)

@@ -12,15 +12,17 @@ from chalicelib.operations import (
     JSON,
     LIMITS,
     SCHEMES,
+    WAIT_PARAMETERS,
     content,
     operation,
     parameter,
     secured,
 )
+from chalicelib.page import TYPES
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional, json_answer
 from chalicelib.routing import PUBLIC, Route
-from chalicelib.schemas import JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
+from chalicelib.schemas import ID, JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
 from coatcheck import __version__
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import (
@@ -35,10 +37,13 @@ from coatcheck.errors import (
     TooManyWaitingError,
     UnavailableError,
     UnknownJobError,
+    UnknownScheduleError,
     UnknownTaskError,
     UnsupportedMediaTypeError,
 )
+from coatcheck.logs import CURSOR
 from coatcheck.scopes import Scope
+from coatcheck.settings import NAME as QUEUE
 
 BODY_PROBLEMS = (
     InvalidJSONError,
@@ -83,7 +88,7 @@ def describe(tasks: tuple[TaskSpec, ...], server: str, auth: str) -> dict[str, A
         },
         "servers": [{"url": server}],
         "paths": {
-            path: {method: secured(operation, auth) for method, operation in methods.items()}
+            path: {method: secured(operation, method, auth) for method, operation in methods.items()}
             for path, methods in paths.items()
         },
         "components": components,
@@ -104,7 +109,7 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
     """The submission of one task."""
     arguments = ref(arguments_name(task))
     result = {"properties": {"result": {"anyOf": [ref(result_name(task)), {"type": "null"}]}}}
-    body = {"content": {JSON: {"schema": arguments}, FORM: {"schema": arguments}}}
+    body = {"content": {JSON: {"schema": arguments}, FORM: {"schema": ref("Form")}}}
     return operation(
         f"submit.{task.name}",
         task.title,
@@ -113,8 +118,10 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
         tags=["tasks"],
         status=202,
         answer=content({"allOf": [ref("Job"), result]}),
-        headers=("Location", "Retry-After", *LIMITS),
-        parameters=[*OPTION_PARAMETERS, IDEMPOTENCY_KEY],
+        job_id="/id",
+        headers=("Location", "Retry-After", "Preference-Applied", *LIMITS),
+        ended=True,
+        parameters=[*OPTION_PARAMETERS, *WAIT_PARAMETERS, IDEMPOTENCY_KEY],
         body={**body, "required": bool(task.schema.get("required"))},
         problems=(UnknownTaskError, *BODY_PROBLEMS, *LIMIT_PROBLEMS),
     )
@@ -128,8 +135,11 @@ IDEMPOTENCY_KEY = parameter(
 )
 OPTION_PARAMETERS = [parameter(name, schema) for name, schema in OPTIONS.items()]
 NAME = parameter("name", TEXT, "path")
+QUEUE_NAME: Schema = {"type": "string", "pattern": f"^{QUEUE.pattern}$"}
+LOG_CURSOR: Schema = {"type": "string", "pattern": f"^({CURSOR.pattern})?$"}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
+SCHEDULE_PROBLEMS = (UnknownTaskError, UnknownScheduleError, UnavailableError)
 
 PATHS: dict[str, Any] = {
     "/tasks": {
@@ -152,14 +162,15 @@ PATHS: dict[str, Any] = {
         "get": operation(
             "list_jobs",
             "The newest jobs",
+            description="A page may hold fewer jobs than asked for, even none, and still have a next one.",
             tags=["jobs"],
             answer=content(ref("JobList")),
             parameters=[
                 parameter("status", JOB_STATUS),
-                parameter("queue", TEXT),
+                parameter("queue", QUEUE_NAME),
                 parameter("task", TEXT),
                 parameter("owner", TEXT, description="Whose jobs; an admin sees everybody's."),
-                parameter("cursor", TEXT, description="The next of the page before."),
+                parameter("cursor", ID, description="The next of the page before."),
                 parameter("limit", LIMIT),
             ],
             problems=(UnavailableError,),
@@ -171,6 +182,7 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Jobs")),
+            job_id="/jobs/0/id",
             headers=("Retry-After", *LIMITS),
             parameters=[IDEMPOTENCY_KEY],
             body={**content(ref("Batch")), "required": True},
@@ -183,9 +195,10 @@ PATHS: dict[str, Any] = {
             "Status and result",
             tags=["jobs"],
             answer=content(ref("Job")),
-            headers=("ETag", "Retry-After"),
+            job_id="/id",
+            headers=("ETag", "Retry-After", "Preference-Applied"),
             cached=True,
-            parameters=[JOB_ID_PARAMETER],
+            parameters=[JOB_ID_PARAMETER, *WAIT_PARAMETERS],
             problems=JOB_PROBLEMS,
         ),
         "delete": operation(
@@ -195,6 +208,7 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
+            job_id="/id",
             parameters=[JOB_ID_PARAMETER],
             problems=(*JOB_PROBLEMS, ConflictError),
         ),
@@ -207,10 +221,33 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             status=202,
             answer=content(ref("Job")),
+            job_id="/id",
             headers=("Location", "Retry-After"),
             parameters=[JOB_ID_PARAMETER],
             problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
         )
+    },
+    "/jobs/{id}/deliveries": {
+        "get": operation(
+            "list_deliveries",
+            "How the job's end was told to its callback",
+            tags=["jobs"],
+            answer=content(ref("Deliveries")),
+            parameters=[JOB_ID_PARAMETER],
+            problems=JOB_PROBLEMS,
+        ),
+        "post": operation(
+            "deliver_again",
+            "Tell the job's end to its callback once more",
+            Scope.SUBMIT,
+            tags=["jobs"],
+            status=202,
+            answer=content(ref("Job")),
+            job_id="/id",
+            headers=("Location", "Retry-After"),
+            parameters=[JOB_ID_PARAMETER],
+            problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
+        ),
     },
     "/jobs/{id}/log": {
         "get": operation(
@@ -221,7 +258,7 @@ PATHS: dict[str, Any] = {
             headers=("Retry-After",),
             parameters=[
                 JOB_ID_PARAMETER,
-                parameter("after", TEXT, description="The next of the piece before."),
+                parameter("after", LOG_CURSOR, description="The next of the piece before."),
             ],
             problems=JOB_PROBLEMS,
         )
@@ -233,6 +270,60 @@ PATHS: dict[str, Any] = {
             tags=["service"],
             answer=content(ref("QueueList")),
             problems=(UnavailableError,),
+        )
+    },
+    "/schedules": {
+        "get": operation(
+            "list_schedules",
+            "The periodic tasks, and when they run",
+            tags=["schedules"],
+            answer=content(ref("ScheduleList")),
+            problems=(UnavailableError,),
+        )
+    },
+    "/schedules/{name}": {
+        "get": operation(
+            "get_schedule",
+            "One periodic task",
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/pause": {
+        "post": operation(
+            "pause_schedule",
+            "Let its ticks pass from now on",
+            Scope.ADMIN,
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/resume": {
+        "post": operation(
+            "resume_schedule",
+            "Let its ticks run again",
+            Scope.ADMIN,
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/run": {
+        "post": operation(
+            "run_schedule",
+            "Submit a job with its arguments now",
+            Scope.SUBMIT,
+            tags=["schedules"],
+            status=202,
+            answer=content(ref("Job")),
+            headers=("Location", "Retry-After", *LIMITS),
+            parameters=[NAME],
+            problems=(*SCHEDULE_PROBLEMS, *LIMIT_PROBLEMS),
         )
     },
     "/metrics": {
@@ -276,7 +367,7 @@ PATHS: dict[str, Any] = {
             "A file of the page",
             PUBLIC,
             tags=["page"],
-            answer=content(TEXT, "*/*"),
+            answer={"content": {kind.partition(";")[0]: {"schema": TEXT} for kind in TYPES.values()}},
             cached=True,
             parameters=[NAME],
             problems=(NotFoundError,),

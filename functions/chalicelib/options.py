@@ -13,9 +13,9 @@ from chalicelib.context import Context
 from chalicelib.requests import Request
 from coatcheck.errors import FieldError, InvalidRequestError
 from coatcheck.job import utcnow
-from coatcheck.settings import YEAR
+from coatcheck.settings import YEAR, Settings
 
-NAMES = frozenset({"queue", "delay", "at", "timeout"})
+NAMES = frozenset({"queue", "delay", "at", "timeout", "callback"})
 MAX_DELAY = YEAR
 """How far ahead a job may be scheduled, in seconds."""
 DURATION = re.compile(
@@ -30,20 +30,22 @@ IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Checked options. ``at``: not before that time; ``timeout`` is in seconds; None: not given.
+    """Checked options; None: not given.
 
+    ``at``: not before that time; ``timeout`` is in seconds; ``callback``: the URL that the end is told to.
     ``given`` are the options as the client wrote them: the same request again has the same.
     """
 
     queue: str | None = None
     timeout: int | None = None
     at: datetime | None = None
+    callback: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_query(request: Request, context: Context) -> Options:
     """The options in a request's query. Raises InvalidRequestError: names every wrong one."""
-    given = {name: request.option(name) for name in sorted(request.query)}
+    given = {name: request.option(name) for name in sorted(NAMES.intersection(request.query))}
     options, errors = parse(given, context, lambda name: f"?{name}")
     if errors:
         raise InvalidRequestError(f"{_count(len(errors))} not valid.", errors=errors)
@@ -77,6 +79,7 @@ def parse(
         queue=checked("queue", lambda value: _queue(value, context.queues)),
         timeout=checked("timeout", lambda value: _timeout(value, context.settings.max_timeout)),
         at=utcnow() + timedelta(seconds=delay) if delay else at,
+        callback=checked("callback", lambda value: _callback(value, context.settings)),
         given=given,
     )
     return options, errors
@@ -129,6 +132,16 @@ def _queue(value: Any, queues: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in queues:
         raise ValueError(f"should be one of {', '.join(queues)}")
     return value
+
+
+def _callback(value: Any, settings: Settings) -> str:
+    """A callback's URL, as it was given."""
+    if not settings.callback_secret:
+        raise ValueError("can't be given: no secret to sign it with is set up (COATCHECK_CALLBACK_SECRET)")
+    from coatcheck.callbacks import parse_url
+
+    parse_url(value, settings)
+    return str(value)
 
 
 def _at(value: Any) -> datetime | None:

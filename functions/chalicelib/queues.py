@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.context import current
-from chalicelib.documents import time
 from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer, json_answer
 from chalicelib.routing import Route
 from coatcheck.adapter import QueueInfo, WorkerInfo
+from coatcheck.document import time
 from coatcheck.scopes import Scope
 
 

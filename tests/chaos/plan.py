@@ -45,11 +45,11 @@ def make_ask(rng: random.Random, token: str) -> Ask:
     then: set[str] = set()
     delay = None
     kind = rng.choices(
-        ["quick", "steps", "long", "once", "flaky", "broken", "exits", "hungry", "later"],
-        [50, 17, 2, 13, 8, 4, 1, 2, 3],
+        ["quick", "steps", "waits", "long", "once", "flaky", "broken", "exits", "hungry", "later"],
+        [42, 13, 12, 2, 13, 8, 4, 1, 2, 3],
     )[0]
     task = {"long": "steps", "later": "quick"}.get(kind, kind)
-    if kind in ("steps", "once"):
+    if kind in ("steps", "waits", "once"):
         arguments["seconds"] = round(rng.uniform(0, 0.8), 2)
     elif kind == "long":
         arguments["seconds"] = 8.0

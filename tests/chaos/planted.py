@@ -71,7 +71,7 @@ BUGS = (
         "all runs have the same fencing token",
         "a late worker",
         frozenset({"no fenced write", "ends are final"}),
-        (Edit("worker_image/worker.py", "secrets.token_hex(8)", '"0" * 16'),),
+        (Edit("worker_image/delivery.py", "secrets.token_hex(8)", '"0" * 16'),),
     ),
     Bug(
         "a lost worker keeps its lease",
@@ -97,9 +97,9 @@ BUGS = (
         frozenset({"runs end with their job"}),
         (
             Edit(
-                "worker_image/worker.py",
-                'if answer == "lost":\n                    return Outcome.given_away()',
-                'if answer == "never":\n                    return Outcome.given_away()',
+                "worker_image/runs.py",
+                'if answer != "ok":\n                self._withdraw(',
+                'if answer == "stop":\n                self._withdraw(',
             ),
         ),
     ),
@@ -114,7 +114,11 @@ BUGS = (
                 "return (self.connection.blpop([source], seconds) or (None, None))[1]",
             ),
             # Each job is taken from the queue, not begun in the step that ends the one before.
-            Edit("worker_image/worker.py", 'new_execution() if wanted else ""', '""'),
+            Edit(
+                "worker_image/runs.py",
+                'return Following(new_execution() if self._plain is None else "", ahead)',
+                "return NOTHING",
+            ),
             Edit(
                 "coatcheck/lua/begin.lua",
                 "if redis.call('LREM', KEYS[2], 1, id) == 0 then return {} end",
@@ -203,8 +207,8 @@ BUGS = (
         (
             Edit(
                 "worker_image/horse.py",
-                "    while os.read(lifeline, 1):\n        pass\n    _end()",
-                "    while True:\n        time.sleep(1)",
+                "    while os.read(lifeline, 1):\n        pass\n    end_process()",
+                "    import time\n\n    while True:\n        time.sleep(1)",
             ),
         ),
     ),
@@ -238,13 +242,13 @@ BUGS = (
             ),
             Edit(
                 "worker_image/ending.py",
-                "        if not begun:\n",
+                "        return Ended(as_text(status), tuple(",
                 "        if self.kind == 'finished':\n"
                 "            import time\n\n"
                 "            time.sleep(0.3)\n"
                 "            record = {'type': '1', 'return_value': encode_result(self.result)}\n"
                 "            scripts._client.xadd(keys.results(self.job_id), record)\n"
-                "        if not begun:\n",
+                "        return Ended(as_text(status), tuple(",
             ),
         ),
     ),

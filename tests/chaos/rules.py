@@ -104,7 +104,7 @@ def no_stale_log(evidence: Evidence) -> Found:
                 yield case.job, f"lines of run {owner} are missing or doubled: {numbers}"
         run = _deciding(case, evidence.runs_of(case))
         silent = case.last is not None and case.last.document.get("arguments", {}).get("silent", False)
-        if run is not None and case.task in ("chaos.steps", AT_MOST_ONCE) and not silent:
+        if run is not None and case.task in ("chaos.steps", "chaos.waits", AT_MOST_ONCE) and not silent:
             found = owners.count(run.id)
             if found != run.ticks + 1:
                 yield case.job, f"run {run.id} printed {run.ticks + 1} lines, the log has {found} of them"

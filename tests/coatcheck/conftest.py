@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import redis
+from redis.connection import AbstractConnection
 
 from coatcheck.codec import encode_error, encode_result, encode_traceback
 from coatcheck.connection import as_text
@@ -33,6 +34,8 @@ class WorkerByHand:
     pieces: int = 0
     next: str = ""
     """The job that was begun in the step that ended the last one."""
+    begun: dict[str, str] = field(default_factory=dict)
+    """All of them, by execution."""
 
     def take(self, queue: str = "default") -> str:
         """Takes the next job, without beginning it."""
@@ -74,19 +77,24 @@ class WorkerByHand:
         delay: int = 0,
         queue: str = "default",
         following: str = "",
+        ahead: str = "",
     ) -> str:
-        """Ends a run; returns the job's new status. ``following``: begin the next job as that execution."""
+        """Ends a run; returns the job's new status.
+
+        ``following``: begin the next job as that execution; ``ahead``: and one to be run after another.
+        """
         error = error or JobError("ValueError", "bad value", "Traceback: ...")
         job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.results(job_id)]
         job_keys.append(self.keys.queue(queue))
         text = json.dumps([0, error.message]) if outcome == "unknown" else encode_result(json.dumps(result))
         packed = text, encode_traceback(error.traceback or "")
         told = encode_error(error)
-        ids, further = (job_id, execution, queue, self.name), ("", following, self.lease)
+        ids, further = (job_id, execution, queue, self.name), ("", following, ahead, self.lease)
         status, *begun = self.scripts.run(
             "finish", job_keys, *ids, outcome, *packed, told, delay, 600, *further
         )
-        self.next = as_text(begun[0]) if begun else ""
+        self.begun = {as_text(told[1]): as_text(told[0]) for told in begun}
+        self.next = self.begun.get(following, "")
         return as_text(status)
 
     def run(self, outcome: str = "finished", *, queue: str = "default", **how: Any) -> str:
@@ -100,3 +108,17 @@ class WorkerByHand:
 def worker(client: redis.Redis, keys: Keys, settings: Settings) -> WorkerByHand:
     """A worker by hand in the test's namespace."""
     return WorkerByHand(client, keys, Scripts(client, settings.prefix))
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Everything that any client sends, an entry for each round trip."""
+    entries: list[bytes] = []
+    original = AbstractConnection.send_packed_command
+
+    def send_packed_command(self: AbstractConnection, command: Any, check_health: bool = True) -> None:
+        entries.append(command if isinstance(command, bytes) else b"".join(command))
+        original(self, command, check_health)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", send_packed_command)
+    return entries

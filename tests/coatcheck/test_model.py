@@ -30,13 +30,16 @@ from hypothesis.stateful import (
 )
 
 from coatcheck.adapter import QueueAdapter
+from coatcheck.catalog import TaskSpec
 from coatcheck.connection import as_text
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, UnknownJobError
 from coatcheck.job import ENDED_STATUSES, RETRYABLE_STATUSES, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
 from coatcheck.recovery import MAX_LOST
+from coatcheck.schedule import Schedule
 from coatcheck.scripts import FOLDER, Scripts
 from coatcheck.settings import Settings
+from coatcheck.ticker import Ticker
 from coatcheck.transitions import TRANSITIONS, transition
 from tests.coatcheck.conftest import WorkerByHand
 from tests.support.invariants import violations
@@ -55,7 +58,9 @@ PROFILE = profile(
 LEASE = 600
 """Seconds: no lease ends by itself while a test runs."""
 PAST = "1.000000"
-OUTCOMES = ("finished", "failed", "stopped", "interrupted", "unknown")
+OUTCOMES = ("finished", "failed", "stopped", "interrupted", "returned", "suspect", "unknown")
+
+GIVEN_BACK = {"interrupted": "interrupt", "returned": "give back", "suspect": "suspect"}
 
 Pick = st.integers(0, 1000)
 
@@ -83,6 +88,8 @@ class ModelJob:
     """The last run that ended, and what it was answered."""
     log: str = ""
     result: Any = None
+    told: list[str] = field(default_factory=list)
+    """What those who wait for its end must have heard."""
 
     @property
     def waits(self) -> bool:
@@ -99,6 +106,8 @@ class ModelJob:
         step = transition(name)
         assert step.source == self.status, f"{name} does not lead from {self.status}"
         self.status = step.target
+        if step.source != step.target and step.target in ENDED_STATUSES:
+            self.told.append(str(step.target))
         SEEN.add(name)
 
 
@@ -149,6 +158,9 @@ class Jobs(RuleBasedStateMachine):
         self.submitted: dict[str, tuple[str, list[str]]] = {}
         self.past: list[tuple[ModelWorker, str, str]] = []
         """Runs that were begun, by whom, the execution and the job: their workers may come back late."""
+        self.line = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self.line.psubscribe(self.keys.ended("*"))
+        self.line.subscribe(self.keys.waiter("all"))
         scripts = Scripts(client, self.settings.prefix)
         self.workers = [
             ModelWorker(WorkerByHand(client, self.keys, scripts, f"worker-{number}", LEASE))
@@ -161,6 +173,7 @@ class Jobs(RuleBasedStateMachine):
         self.tick()
 
     def teardown(self) -> None:
+        self.line.close()
         self.client.delete(*self.client.scan_iter(f"{self.keys.prefix}*", count=10_000))
 
     # Clients
@@ -197,6 +210,19 @@ class Jobs(RuleBasedStateMachine):
         assert [job.id for job in answer] == [each.id for each in batch]
         if key is not None:
             self.submitted[key] = (fingerprint, [each.id for each in batch])
+
+    @precondition(lambda self: len(self.jobs_that(lambda job: job.status)) < 8)
+    @rule()
+    def come_due(self) -> None:
+        # A schedule that nobody has seen for long, and that has a secret of its own.
+        self.client.delete(self.keys.schedule("t"))
+        self.client.hset(self.keys.schedule("t"), "last", "0")
+        task = TaskSpec("t", "", "", {}, schedule=Schedule(every=60))
+        assert Ticker(self.client, self.settings, [task]).tick() == [("t", "new")]
+        job_id = as_text(self.client.hget(self.keys.schedule("t"), "job"))
+        job = self.jobs[job_id] = ModelJob(job_id, None, None, 0)
+        job.go("come due")
+        self.queue.waiting.append(job_id)
 
     @precondition(lambda self: self.jobs)
     @rule(pick=Pick)
@@ -299,6 +325,7 @@ class Jobs(RuleBasedStateMachine):
         delay=st.sampled_from([0, 60]),
         again=st.booleans(),
         further=st.booleans(),
+        ahead=st.booleans(),
     )
     def finish(
         self,
@@ -308,11 +335,13 @@ class Jobs(RuleBasedStateMachine):
         delay: int = 0,
         again: bool = False,
         further: bool = False,
+        ahead: bool = False,
     ) -> None:
-        """``further``: a worker begins the next job in the same step, if one waits."""
+        """``further``: a worker begins the next job in the same step, if one waits; ``ahead``: one more."""
         worker, execution, job = self.run(pick, late)
         following = uuid4().hex if further and worker.execution == execution else ""
-        coming = None
+        behind = uuid4().hex if ahead and worker.execution == execution else ""
+        coming = waiting = None
         if outcome == "unknown":
             delay = 60
         if self.holds(job, execution):
@@ -320,22 +349,28 @@ class Jobs(RuleBasedStateMachine):
             job.ended = (execution, str(job.status))
             job.execution, job.lease_over, job.stop_requested = "", False, False
             coming = self.begin_next(worker, following)
+            waiting = self.begin_next(worker, behind, ahead=True)
         expected = job.ended[1] if job.ended[0] == execution else "lost"
         for _ in range(1 + again):
-            how: dict[str, Any] = {"result": job.id, "delay": delay, "following": following}
+            how: dict[str, Any] = {"result": job.id, "delay": delay, "following": following, "ahead": behind}
             assert worker.hand.end(job.id, execution, outcome, **how) == expected
-            assert worker.hand.next == (coming.id if coming else "")
+            begun = {following: coming, behind: waiting}
+            assert worker.hand.begun == {name: each.id for name, each in begun.items() if each is not None}
         if worker.execution == execution:
             worker.forget()
+        # What was begun ahead is ended by its worker as any run of the past is.
         if coming is not None:
             worker.job, worker.execution = coming.id, following
 
-    def begin_next(self, worker: ModelWorker, execution: str) -> ModelJob | None:
+    def begin_next(self, worker: ModelWorker, execution: str, ahead: bool = False) -> ModelJob | None:
         """The job that a worker begins behind the one that it ended, as that execution ('': none)."""
         if not execution or not self.queue.waiting:
             return None
-        job = self.jobs[self.queue.waiting.pop(0)]
-        job.go("begin next")
+        job = self.jobs[self.queue.waiting[0]]
+        if ahead and (job.retries == 0 or job.lost):
+            return None
+        self.queue.waiting.pop(0)
+        job.go("begin ahead" if ahead else "begin next")
         self.begun(worker, job, execution)
         return job
 
@@ -347,7 +382,9 @@ class Jobs(RuleBasedStateMachine):
 
     def end(self, job: ModelJob, outcome: str, delay: int) -> None:
         """What the end of its run makes of a job."""
-        runs_again = outcome in ("interrupted", "unknown") or (outcome == "failed" and job.retries_left > 0)
+        runs_again = outcome in ("interrupted", "returned", "suspect", "unknown") or (
+            outcome == "failed" and job.retries_left > 0
+        )
         if job.stop_requested and runs_again:
             outcome = "stopped"
         if outcome != "unknown":
@@ -357,10 +394,11 @@ class Jobs(RuleBasedStateMachine):
             job.result = job.id
         elif outcome == "stopped":
             job.go("stop")
-        elif outcome == "interrupted":
-            job.go("interrupt")
+        elif outcome in GIVEN_BACK:
+            job.go(GIVEN_BACK[outcome])
             job.attempt -= 1
-            job.interrupted += 1
+            job.interrupted += outcome != "returned"
+            job.lost += outcome == "suspect"
             self.queue.waiting.insert(0, job.id)
         elif outcome == "unknown" and job.unknown_since == "long ago":
             job.go("give up its task")
@@ -510,6 +548,18 @@ class Jobs(RuleBasedStateMachine):
         assert [as_text(member) for member in taken] == self.queue.taken
         assert [int(value or 0) for value in left] == [job.retries_left for job in kept.values()]
 
+    @invariant()
+    def who_waits_for_an_end_hears_of_it_once(self) -> None:
+        self.client.publish(self.keys.waiter("all"), "said")
+        while True:
+            heard = self.line.get_message(timeout=5)
+            if heard is not None and heard["type"] == "message":
+                break
+            if heard is not None:
+                job_id = as_text(heard["channel"]).removeprefix(self.keys.ended(""))
+                assert self.jobs[job_id].told.pop(0) == as_text(heard["data"])
+        assert [job.id for job in self.jobs.values() if job.told] == []
+
     # Choosing
 
     def any_job(self, pick: int) -> ModelJob:
@@ -559,10 +609,16 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
             machine.redis_and_model_agree()
 
     do("submit", "take", "begin", "renew", "finish", "expire")
+    do("come_due", "take", "begin", "finish", "expire")
     do("submit", "submit", "take", "begin")
     do("finish", further=True, again=True)
     do("finish", further=True)
-    do("expire", "expire")
+    do("submit", "submit", "submit", "take", "begin")
+    do("finish", further=True, ahead=True, again=True)
+    do("finish", outcome="returned")
+    do("finish", outcome="suspect")
+    do(*["take", "begin", "finish"] * 2)
+    do(*["expire"] * 5)
     do("submit", "take", "begin")
     do("finish", outcome="failed")
     do("retry", "cancel", "retry", "cancel", "expire")

@@ -19,7 +19,7 @@ def test_the_page_is_html_that_loads_only_from_here(api: Api) -> None:
     assert reply.status == 200
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     policy = reply.headers["content-security-policy"]
-    assert "default-src 'self'" in policy and "unsafe" not in policy
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
     assert "base-uri 'self'" in policy and "frame-ancestors 'none'" in policy
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["referrer-policy"] == "no-referrer"

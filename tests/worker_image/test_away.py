@@ -26,7 +26,7 @@ from tests.support.polling import eventually
 from tests.support.processes import PoolProcess
 from tests.support.proxy import Proxy
 from tests.support.servers import Clock, RedisServer
-from worker_image.ending import LOST_RESULT, Ending
+from worker_image.ending import LOST_RESULT, Ending, Following
 from worker_image.janitor import Janitor
 from worker_image.run import Outcome, Piece, Run
 from worker_image.spool import Spool
@@ -475,5 +475,5 @@ def test_the_end_of_a_run_that_was_given_away_is_dropped(
     client: redis.Redis, settings: Settings, keys: Keys
 ) -> None:
     scripts = Scripts(client, settings.prefix)
-    assert ending().deliver(scripts, keys, settings, "next").status == "lost"
+    assert ending().deliver(scripts, keys, settings, Following("next")).status == "lost"
     assert client.keys("*") == []

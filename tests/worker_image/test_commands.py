@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import cast
 
 import pytest
-import redis
 
 from coatcheck.adapter import QueueAdapter
-from coatcheck.job import Job, JobStatus, utcnow
-from coatcheck.settings import Settings
+from coatcheck.job import Job, JobStatus
 from tests.worker_image.scripted import ScriptedHorse, play
-from worker_image.horse_process import HorseProcess
 from worker_image.worker import CoatcheckWorker
 
 RESULT = {"result": "7"}
-
-
-@pytest.fixture
-def horse() -> ScriptedHorse:
-    return ScriptedHorse()
-
-
-@pytest.fixture
-def worker(settings: Settings, client: redis.Redis, horse: ScriptedHorse) -> CoatcheckWorker:
-    worker = CoatcheckWorker("default", settings, client)
-    worker.redis_worker_namespace_prefix = f"{settings.prefix}:worker:"
-    worker.birth_date = utcnow()
-    worker._horse = cast(HorseProcess, horse)
-    return worker
 
 
 @pytest.fixture
@@ -46,21 +29,20 @@ def run(worker: CoatcheckWorker, adapter: QueueAdapter) -> Callable[[], Job]:
     return run
 
 
-def stop(worker: CoatcheckWorker, job_id: str | None) -> None:
-    """As RQ's handler of stop-job does it."""
-    worker._stopped_job_id = job_id
-    worker.kill_horse()
+def tell(worker: CoatcheckWorker, command: str, job_id: str = "") -> None:
+    """As RQ's thread does that listens for commands."""
+    worker.handle_payload({"data": json.dumps({"command": command, "job_id": job_id}).encode()})
 
 
 def test_a_client_stops_a_job(worker: CoatcheckWorker, horse: ScriptedHorse, run: Callable[[], Job]) -> None:
-    horse.then = lambda: stop(worker, worker.get_current_job_id())
+    horse.then = lambda: tell(worker, "stop-job", horse.run.job_id if horse.run else "")
     assert run().status is JobStatus.STOPPED
 
 
 def test_rqs_kill_horse_fails_the_job(
     worker: CoatcheckWorker, horse: ScriptedHorse, run: Callable[[], Job]
 ) -> None:
-    horse.then = worker.kill_horse
+    horse.looks = lambda: tell(worker, "kill-horse")
     job = run()
     assert job.status is JobStatus.FAILED and job.error and "by a command" in job.error.message
 
@@ -68,12 +50,12 @@ def test_rqs_kill_horse_fails_the_job(
 def test_a_stop_that_comes_late_does_not_hit_the_next_job(
     worker: CoatcheckWorker, horse: ScriptedHorse, run: Callable[[], Job]
 ) -> None:
-    horse.then = lambda: stop(worker, "the job before")
+    horse.then = lambda: tell(worker, "stop-job", "the job before")
     assert run().status is JobStatus.FINISHED
 
 
 def test_a_command_between_two_jobs_is_forgotten(worker: CoatcheckWorker, run: Callable[[], Job]) -> None:
-    stop(worker, "the job before")
+    tell(worker, "stop-job", "the job before")
     assert run().status is JobStatus.FINISHED
-    worker.kill_horse()
+    tell(worker, "kill-horse")
     assert run().status is JobStatus.FINISHED

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,8 +29,7 @@ from coatcheck.settings import Settings
 from tests.coatcheck.conftest import WorkerByHand
 from tests.support.cutting import CUTS, Cut, CuttingProxy, without_waiting
 from tests.support.invariants import violations
-from tests.worker_image.scripted import ScriptedHorse, play
-from worker_image.horse_process import HorseProcess
+from tests.worker_image.scripted import ScriptedHorse, give, play
 from worker_image.janitor import Janitor
 from worker_image.run import Outcome, Run
 from worker_image.spool import Spool
@@ -50,25 +49,18 @@ class ScriptedWorker(CoatcheckWorker):
         super().__init__("default", settings, client)
         self.redis_worker_namespace_prefix = f"{settings.prefix}:worker:"
         self.birth_date = utcnow()
-        self._scripted = horse
+        give(self, horse)
         self.told: list[str] = []
+        self._telemetry.ended = self._ended  # type: ignore[method-assign]
 
-    def _deliver(self, run: Run, outcome: Outcome) -> tuple[str, Run | None]:
-        status, following = super()._deliver(run, outcome)
+    def _ended(self, run: Run, outcome: Outcome, status: str, seconds: float) -> None:
         self.told.append(status)
-        return status, following
-
-    def _sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def start_horse(self) -> HorseProcess:
-        return cast(HorseProcess, self._scripted)
 
     def run_one(self, wait: bool) -> bool:
         """Take a job and run it; waiting for one, or only if there is any. Returns whether there was."""
+        self._orders.stop, self._orders.stop_at = False, None
         taken = self.dequeue_job_and_maintain_ttl(1 if wait else None)
         if taken is not None:
-            self._stop_at = None
             self.execute_job(*taken)
         return taken is not None
 
@@ -164,12 +156,15 @@ def make_world(
         horse, keys = ScriptedHorse(), Keys(own.prefix)
         cut_client = connect(cut, socket_timeout=10)
         request.addfinalizer(cut_client.close)
+        worker, second = ScriptedWorker(cut, cut_client, horse), ScriptedWorker(own, client, horse)
+        for each in (worker, second):
+            request.addfinalizer(each._short.close)
         return World(
             settings=own,
             adapter=QueueAdapter(client, own),
-            worker=ScriptedWorker(cut, cut_client, horse),
+            worker=worker,
             janitor=Janitor(cut_client, cut, ["default"]),
-            second_worker=ScriptedWorker(own, client, horse),
+            second_worker=second,
             second_janitor=Janitor(client, own, ["default"]),
             by_hand=WorkerByHand(client, keys, Scripts(client, own.prefix)),
             horse=horse,
@@ -179,7 +174,7 @@ def make_world(
         )
 
     without_waiting(monkeypatch)
-    monkeypatch.setattr("worker_image.worker.RECONNECT_SECONDS", 0.001)
+    monkeypatch.setattr("worker_image.patience.RECONNECT_SECONDS", 0.001)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # of the files that keep ends
     return make
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import mmap
 import os
 import time
@@ -30,6 +31,25 @@ def quick(token: str) -> str:
 def steps(token: str, seconds: float, silent: bool = False) -> str:
     """Takes its time, prints and reports."""
     return _steps(token, seconds, silent)
+
+
+async def waits(token: str, seconds: float, silent: bool = False) -> str:
+    """Like steps, with others in one process."""
+    run = Writer(token)
+    end = time.monotonic() + seconds
+    number = 0
+    while True:
+        left = end - time.monotonic()
+        if not silent:
+            print(f"<{run.run} {number}>")
+            progress(1 - left / seconds if seconds else 1, f"step {number}")
+        if left <= 0:
+            break
+        await asyncio.sleep(min(TICK, left))
+        run.write("tick")
+        number += 1
+    run.write("returned")
+    return run.run
 
 
 @task(retries=0)

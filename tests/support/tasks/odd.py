@@ -131,6 +131,74 @@ async def asynchronous(seconds: float) -> str:
     return "awaited"
 
 
+_met: dict[str, list[asyncio.Event]] = {}
+
+
+async def meet(name: str, count: int) -> int:
+    """Waits until as many of these are in one process at once; returns its id."""
+    event = asyncio.Event()
+    _met.setdefault(name, []).append(event)
+    if len(_met[name]) == count:
+        for each in _met.pop(name):
+            each.set()
+    await event.wait()
+    return os.getpid()
+
+
+async def await_file(path: str, journal: str, message: str = "waiting") -> int:
+    """Records its run, then waits until a file exists, as an async task does; returns its process."""
+    _record(journal)
+    print(message)
+    logging.getLogger("task").info("logged %s", message)
+    progress(0.5, message)
+    while not Path(path).exists():
+        await asyncio.sleep(0.02)
+    return os.getpid()
+
+
+@task(retries=0)
+async def await_once(path: str, journal: str) -> int:
+    """Like await_file, but may never run twice."""
+    return await await_file(path, journal)
+
+
+async def stay() -> None:
+    """Does not end when it is told to."""
+    while True:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            print("stayed")
+
+
+async def block(journal: str) -> None:
+    """Keeps its event loop from going on."""
+    _record(journal)
+    time.sleep(600)
+
+
+async def exit_beside(status: int) -> None:
+    """Ends its process, and so what runs beside it."""
+    await asyncio.sleep(0.1)
+    os._exit(status)
+
+
+async def leave_a_task(path: str) -> None:
+    """Starts something in the event loop and does not wait for it."""
+
+    async def touch() -> None:
+        await asyncio.sleep(0.5)
+        Path(path).touch()
+
+    asyncio.get_running_loop().create_task(touch())
+    await asyncio.sleep(0)
+
+
+async def say_in_thread() -> None:
+    """Prints in a thread of its own."""
+    await asyncio.to_thread(print, "from a thread")
+
+
 def which_process() -> int:
     """Tells the id of its process."""
     return os.getpid()

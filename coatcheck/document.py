@@ -1,0 +1,38 @@
+"""What the world is told of a job: by the API, and by a callback."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from coatcheck.job import Job, format_time
+
+
+def job_fields(job: Job) -> dict[str, Any]:
+    """All of a job as JSON has it, but no links: only the API knows where it is."""
+    progress, error = job.progress, job.error
+    return {
+        "id": job.id,
+        "task": job.task,
+        "queue": job.queue,
+        "status": job.status.value,
+        "progress": progress and {"fraction": progress.fraction, "message": progress.message},
+        "arguments": job.arguments,
+        "result": job.result,
+        "error": error and {"type": error.type, "message": error.message, "traceback": error.traceback},
+        "attempt": job.attempt,
+        "interrupted": job.interrupted,
+        "created_at": format_time(job.created_at),
+        "enqueued_at": time(job.enqueued_at),
+        "scheduled_for": time(job.scheduled_for),
+        "started_at": time(job.started_at),
+        "ended_at": time(job.ended_at),
+        "worker": job.worker,
+        "stop_requested": job.stop_requested,
+        "owner": job.owner,
+    }
+
+
+def time(moment: datetime | None) -> str | None:
+    """A time in RFC 3339, or None."""
+    return None if moment is None else format_time(moment)

@@ -1,0 +1,1 @@
+"""``coatcheck secret``: shows and renews the secret that callbacks are signed with."""

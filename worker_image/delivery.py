@@ -1,0 +1,115 @@
+"""A worker's steps in Redis: begin a run, renew its lease, record its end."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+
+from redis import Redis, RedisError
+from redis.exceptions import OutOfMemoryError
+
+from coatcheck.connection import as_text
+from coatcheck.keys import Keys
+from coatcheck.scripts import Scripts
+from coatcheck.settings import Settings
+from worker_image.ending import NOTHING, Ended, Ending, Following, renew
+from worker_image.run import Outcome, Piece, Run
+from worker_image.spool import KeptEnding, Spool
+
+DELIVERY_SECONDS = 600
+"""How long a worker tries to record an end, before it leaves that to the pool."""
+
+log = logging.getLogger("coatcheck.worker")
+
+
+def new_execution() -> str:
+    """Names one run of a job: whoever holds its lease under this name may write."""
+    return secrets.token_hex(8)
+
+
+class Delivery:
+    """Takes the settings, a connection for short commands, and the worker's name.
+
+    Every method raises RedisError: then it may or may not have been done, and is to be repeated as it was.
+    """
+
+    def __init__(self, settings: Settings, redis: Redis, worker: str) -> None:
+        self._settings = settings
+        self._worker = worker
+        self._keys = Keys(settings.prefix)
+        self._scripts = Scripts(redis, settings.prefix, settings.redis_wait_replicas)
+        self._spool = Spool(settings)
+
+    def take(self, queue: str) -> str | None:
+        """The id of the next job, without waiting for one, even in a full Redis; None: there is none."""
+        taken = self._scripts.run("take", [self._keys.queue(queue), self._keys.intermediate(queue)])
+        return None if taken is None else as_text(taken)
+
+    def begin(self, run: Run) -> bool:
+        """Begin a job that was taken. Returns whether it is this worker's to run."""
+        keys = [self._keys.job(run.job_id), self._keys.intermediate(run.queue), self._keys.leases]
+        args = (run.job_id, run.queue, self._worker, run.execution, self._settings.worker_lease)
+        answer = self._scripts.run("begin", keys, *args)
+        run.fields = dict(zip(answer[::2], answer[1::2], strict=True))
+        return bool(answer)
+
+    def renew(self, run: Run) -> str:
+        """Renew the lease, and hand on output and progress. Returns ``ok``, ``stop`` or ``lost``."""
+        try:
+            answer = self._renew(run, run.progress, run.next_piece())
+            run.sent()
+        except OutOfMemoryError:
+            # Text has to wait for room; the lease must not.
+            answer = self._renew(run, "", Piece())
+        return answer
+
+    def confirm(self, run: Run) -> str:
+        """Wait until replicas know that the job has begun. Returns what ``renew`` does."""
+        return self._renew(run, "", Piece(), durable=True)
+
+    def _renew(self, run: Run, progress: str, piece: Piece, *, durable: bool = False) -> str:
+        lease, ids = self._settings.worker_lease, (run.job_id, run.execution)
+        return renew(self._scripts, self._keys, *ids, lease, progress, piece, durable=durable)
+
+    def end(self, run: Run, outcome: Outcome) -> UnrecordedEnd:
+        """The end of a run, to be recorded."""
+        return UnrecordedEnd(run, outcome, Ending.of(run, outcome, self._worker))
+
+    def record(self, end: UnrecordedEnd) -> Ended:
+        """Record an end. Returns what became of the job, and the next jobs, which were begun in that step."""
+        if end.outcome.kind == "lost":
+            return Ended("lost")
+        try:
+            ended = end.ending.deliver(self._scripts, self._keys, self._settings, end.following or NOTHING)
+        except RedisError:
+            if not end.give_up:
+                end.give_up = time.monotonic() + DELIVERY_SECONDS
+                end.kept = self._spool.keep(end.ending)
+            raise
+        if end.kept is not None:
+            end.kept.drop()
+        return ended
+
+
+class UnrecordedEnd:
+    """A run that has ended, until Redis knows it."""
+
+    def __init__(self, run: Run, outcome: Outcome, ending: Ending) -> None:
+        self.run = run
+        self.outcome = outcome
+        self.ending = ending
+        self.following: Following | None = None
+        """What to begin in the same step; once it was tried it stays what it is."""
+        self.kept: KeptEnding | None = None
+        """The file that keeps it meanwhile."""
+        self.give_up = 0.0
+        """When to leave it to a pool, once Redis failed; 0 before."""
+
+    def leave(self, error: RedisError) -> str:
+        """Give up. Returns what becomes of the job, in words."""
+        name = type(error).__name__
+        if self.kept is None:
+            return f"not recorded ({name}); its lease will end"
+        self.kept.leave()
+        return f"not recorded yet ({name}): a pool on this host will do it"
