@@ -29,7 +29,7 @@ TRIP = {"start": {"city": COLOURS}, "travellers": 2, "further_stops": [{"city": 
 def wide(browser: Browser, live_url: str, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """One page for all tests of a size."""
     with opened(browser, live_url, request.param) as desk:
-        desk.watch.expect(ANSWERED.format("(401|404|422|503)"))
+        desk.watch.expect(ANSWERED.format("(401|404|409|422|503)"))
         yield desk.open()
 
 
