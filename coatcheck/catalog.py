@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from coatcheck.errors import CatalogError, UnknownTaskError
+from coatcheck.schedule import Schedule
 from coatcheck.settings import Settings
 
 FORMAT = 1
@@ -38,6 +39,7 @@ class TaskSpec:
     retries: int | None = None
     retry_delays: tuple[int, ...] = ()
     result_ttl: int | None = None
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Catalog:
             if document["format"] != FORMAT:
                 raise CatalogError(f"has format {document['format']}, this version reads {FORMAT}; {REBUILD}")
             return cls(tuple(_task(entry) for entry in document["tasks"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CatalogError(f"is not a catalogue ({error}); {REBUILD}") from error
 
 
@@ -99,4 +101,11 @@ def _tasks_json(tasks: Sequence[TaskSpec]) -> str:
 
 
 def _task(entry: dict[str, Any]) -> TaskSpec:
-    return TaskSpec(**(entry | {"retry_delays": tuple(entry["retry_delays"])}))
+    schedule = entry.get("schedule")
+    return TaskSpec(
+        **entry
+        | {
+            "retry_delays": tuple(entry["retry_delays"]),
+            "schedule": None if schedule is None else Schedule(**schedule),
+        }
+    )

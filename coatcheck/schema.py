@@ -10,11 +10,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from coatcheck.catalog import TaskSpec
-from coatcheck.errors import FieldError, InvalidArgumentsError
+from coatcheck.errors import MAX_ERRORS, FieldError, InvalidArgumentsError
 
 Failure = tuple[list[str | int], str]
 """The path to a wrong field, and what is wrong with it."""
@@ -55,24 +55,28 @@ def validate(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") ->
     """
     errors = field_errors(spec, arguments, pointer)
     if errors:
+        more = "At least " if len(errors) == MAX_ERRORS else ""
         raise InvalidArgumentsError(
-            f"{len(errors)} field{'s' if len(errors) > 1 else ''} of the arguments of {spec.name} "
+            f"{more}{len(errors)} field{'s' if len(errors) > 1 else ''} of the arguments of {spec.name} "
             f"{'are' if len(errors) > 1 else 'is'} wrong.",
             errors=errors,
         )
 
 
 def field_errors(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") -> list[FieldError]:
-    """Everything that is wrong with the arguments, an entry for each field; empty when they fit."""
+    """What is wrong with the arguments, an entry for each field, up to MAX_ERRORS; empty when they fit."""
+    found: dict[tuple[str, str], None] = {}
     try:
-        found = _failures(spec.schema, arguments)
+        for path, detail in _failures(spec.schema, arguments):
+            found[pointer + _pointer(path), detail] = None
+            if len(found) == MAX_ERRORS:
+                break
     except RecursionError:
-        found = [([], "is nested too deeply")]
-    unique = dict.fromkeys((pointer + _pointer(path), detail) for path, detail in found)
-    return [FieldError(where, detail) for where, detail in unique]
+        return [FieldError(pointer, "is nested too deeply")]
+    return [FieldError(where, detail) for where, detail in found]
 
 
-def _failures(schema: Mapping[str, Any], value: Any) -> list[Failure]:
+def _failures(schema: Mapping[str, Any], value: Any) -> Iterator[Failure]:
     import fastjsonschema  # imported by the first submission only: a status look-up never pays for it
 
     check = _check_of(schema)
@@ -80,10 +84,10 @@ def _failures(schema: Mapping[str, Any], value: Any) -> list[Failure]:
     try:
         check(value)
     except fastjsonschema.JsonSchemaValuesException as error:
-        return [item for failure in error.errors for item in _field_errors(value, failure, definitions)]
+        for failure in error.errors:
+            yield from _field_errors(value, failure, definitions)
     except fastjsonschema.JsonSchemaValueException as error:
-        return _field_errors(value, error, definitions)
-    return []
+        yield from _field_errors(value, error, definitions)
 
 
 def _check_of(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
@@ -104,10 +108,25 @@ _checks: dict[int, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], Any]]]
 def _validator(schema: str) -> Callable[[Mapping[str, Any]], Any]:
     import fastjsonschema
 
-    definition = _draft7(json.loads(schema))
-    compiled: Callable[[Mapping[str, Any]], Any] = fastjsonschema.compile(
-        {"$schema": DIALECT, **definition}, formats=FORMATS, use_default=False, fast_fail=False
+    class Errors(list[Any]):
+        """Ends the check once there are enough: each error costs as much as a thousand right values."""
+
+        def append(self, error: Any) -> None:
+            self.extend([error])
+
+        def extend(self, errors: Iterable[Any]) -> None:
+            super().extend(errors)
+            if len(self) >= MAX_ERRORS:
+                raise fastjsonschema.JsonSchemaValuesException(self[:MAX_ERRORS])
+
+    definition = {"$schema": DIALECT, **_draft7(json.loads(schema))}
+    code: str = fastjsonschema.compile_to_code(
+        definition, formats=FORMATS, use_default=False, fast_fail=False
     )
+    module: dict[str, Any] = {"Errors": Errors}
+    # What fastjsonschema.compile does too, but its functions collect all errors that there are.
+    exec(code.replace("    errors = []\n", "    errors = Errors()\n"), module)  # noqa: S102
+    compiled: Callable[[Mapping[str, Any]], Any] = partial(module["validate"], custom_formats=FORMATS)
     return compiled
 
 
@@ -124,7 +143,7 @@ def _draft7(schema: Any) -> Any:
     return converted
 
 
-def _field_errors(arguments: Any, failure: Any, definitions: Mapping[str, Any]) -> list[Failure]:
+def _field_errors(arguments: Any, failure: Any, definitions: Mapping[str, Any]) -> Iterable[Failure]:
     """What one failure of the validator means: a path and a text for each field that it names."""
     path, value = _locate(arguments, str(failure.name or ""), failure.value)
     definition = failure.definition if isinstance(failure.definition, dict) else {}
@@ -144,7 +163,7 @@ def _field_errors(arguments: Any, failure: Any, definitions: Mapping[str, Any]) 
         if len(meant) > 1:
             meant = [option for option in meant if _has_its_constants(option, value)]
         if len(meant) == 1:
-            inside = _failures({**meant[0], "$defs": definitions}, value)
+            inside = list(_failures({**meant[0], "$defs": definitions}, value))
             if inside:
                 return [([*path, *steps], detail) for steps, detail in inside]
     return [(path, _detail(failure, definition))]

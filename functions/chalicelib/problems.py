@@ -11,8 +11,9 @@ from chalice.app import ChaliceUnhandledError
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib.responses import PRIVATE, Answer, json_answer, to_chalice
+from chalicelib.responses import GUARDED, PRIVATE, Answer, json_answer, to_chalice
 from coatcheck.errors import (
+    MAX_ERRORS,
     CatalogError,
     InternalError,
     InvalidRequestError,
@@ -25,8 +26,6 @@ from coatcheck.errors import (
 
 PROBLEM_JSON = "application/problem+json"
 UNEXPECTED = "An unexpected error occurred; the API's log tells more."
-MAX_ERRORS = 1000
-"""Most wrong fields that one answer names, so that it stays below Lambda's 6 MB."""
 
 log = logging.getLogger("coatcheck.functions")
 
@@ -86,8 +85,8 @@ def problem(error: ProblemError, instance: str | None = None) -> Answer:
         shown = error.errors[:MAX_ERRORS]
         document["errors"] = [{"pointer": item.pointer, "detail": item.detail} for item in shown]
         if len(error.errors) > MAX_ERRORS:
-            document["detail"] += f" The first {MAX_ERRORS} of {len(error.errors)} errors are listed."
-    return json_answer(document, error.status, PRIVATE | error.headers, PROBLEM_JSON)
+            document["detail"] += f" The first {MAX_ERRORS} errors are listed."
+    return json_answer(document, error.status, GUARDED | PRIVATE | error.headers, PROBLEM_JSON)
 
 
 def not_found(path: str) -> Answer:
@@ -97,7 +96,7 @@ def not_found(path: str) -> Answer:
 
 def method_not_allowed(path: str, allowed: list[str]) -> Answer:
     """The answer to a method that a path does not take."""
-    methods = ", ".join(sorted(allowed))
+    methods = ", ".join(sorted({*allowed} - {"OPTIONS"}))
     return problem(MethodNotAllowedError(f"{path} takes {methods}.", headers={"Allow": methods}))
 
 

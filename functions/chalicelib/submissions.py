@@ -13,7 +13,7 @@ from chalicelib import options as submission_options
 from chalicelib.context import Context
 from chalicelib.options import Options
 from coatcheck.catalog import TaskSpec
-from coatcheck.errors import FieldError, InvalidArgumentsError, UnknownTaskError
+from coatcheck.errors import MAX_ERRORS, FieldError, InvalidArgumentsError, UnknownTaskError
 from coatcheck.job import Job, Submission
 from coatcheck.schema import field_errors
 
@@ -56,7 +56,7 @@ def fingerprint(entries: Sequence[Entry]) -> str:
 def read_batch(document: Mapping[str, Any], context: Context) -> list[Entry]:
     """The entries of a batch's body, ``{"jobs": [...]}``.
 
-    Raises InvalidArgumentsError: names everything that is wrong with every entry, by JSON Pointer.
+    Raises InvalidArgumentsError: names what is wrong with each entry, by JSON Pointer, up to MAX_ERRORS.
     """
     errors = [FieldError(f"/{escaped(name)}", "is not known") for name in document if name != "jobs"]
     jobs = document.get("jobs")
@@ -67,14 +67,19 @@ def read_batch(document: Mapping[str, Any], context: Context) -> list[Entry]:
         errors.append(FieldError("/jobs", f"should be an array of 1 to {most} jobs"))
     if errors or not isinstance(jobs, list):
         raise InvalidArgumentsError("The batch is not valid; nothing was submitted.", errors=errors)
-    entries = [_read_entry(job, f"/jobs/{index}", context, errors) for index, job in enumerate(jobs)]
-    checked = [entry for entry in entries if entry is not None]
+    entries: list[Entry] = []
+    for index, job in enumerate(jobs):
+        if entry := _read_entry(job, f"/jobs/{index}", context, errors):
+            entries.append(entry)
+        if len(errors) >= MAX_ERRORS:
+            break
     if errors:
         wrong = len({error.pointer.split("/")[2] for error in errors})
+        more = "at least " if len(errors) >= MAX_ERRORS else ""
         raise InvalidArgumentsError(
-            f"Not valid: {wrong} of {len(jobs)} jobs; nothing was submitted.", errors=errors
+            f"Not valid: {more}{wrong} of {len(jobs)} jobs; nothing was submitted.", errors=errors
         )
-    return checked
+    return entries
 
 
 def escaped(name: str) -> str:

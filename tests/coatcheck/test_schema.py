@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Union
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from coatcheck.catalog import TaskSpec
-from coatcheck.errors import FieldError, InvalidArgumentsError
+from coatcheck.errors import MAX_ERRORS, FieldError, InvalidArgumentsError
 from coatcheck.schema import field_errors, validate
 from tests.coatcheck.specs import Comfort, Level, model_of, spec, spec_of
 
@@ -280,7 +281,7 @@ def test_deep_nesting_is_refused_or_taken_but_never_a_crash() -> None:
 def test_very_many_wrong_fields_are_told_in_linear_time() -> None:
     """Quadratic time would be hours here; the test's own time limit would end it."""
     many = {f"key {number}": "" for number in range(20_000)}
-    assert len(wrong(spec(x=dict[str, int]), {"x": many})) == 20_000
+    assert len(wrong(spec(x=dict[str, int]), {"x": many})) == MAX_ERRORS
     assert list(wrong(spec(x=dict[str, int]), {"x": {"." * 200_000: ""}})) == ["/x/" + "." * 200_000]
 
 
@@ -390,3 +391,32 @@ def test_one_wrong_leaf_anywhere_is_told_at_exactly_its_place(value: Recursive, 
         pointer, node = pointer + step[0], step[1]
     node["value"] = "wrong"
     assert wrong(spec_of(RECURSIVE_MODEL), document) == {f"{pointer}/value": "must be integer"}
+
+
+@pytest.mark.parametrize(
+    ("items", "value"),
+    [
+        ({"type": "integer"}, "x"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "x"),
+        ({"$ref": "#/$defs/City"}, {"zip": 1}),
+        ({"type": "object", "additionalProperties": False}, {str(number): 1 for number in range(200)}),
+    ],
+)
+def test_no_more_than_a_hundred_errors_are_looked_for(items: dict[str, Any], value: Any) -> None:
+    city = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    schema = {"type": "object", "properties": {"x": {"type": "array", "items": items}}}
+    task = TaskSpec("some.task", "Task", "", {**schema, "$defs": {"City": city}})
+    looked_at = 0
+
+    class Counted(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            nonlocal looked_at
+            for item in super().__iter__():
+                looked_at += 1
+                yield item
+
+    with pytest.raises(InvalidArgumentsError) as caught:
+        validate(task, {"x": Counted([value] * 10_000)})
+    assert len(caught.value.errors) == MAX_ERRORS
+    assert caught.value.detail.startswith("At least 100 fields")
+    assert looked_at <= MAX_ERRORS
