@@ -13,4 +13,5 @@ end
 if redis.call('LREM', KEYS[2], 1, id) == 0 then return {} end
 if redis.call('HGET', KEYS[1], 'status') ~= 'queued' then return {} end
 
+show_state(worker, 'busy')
 return begin(id, queue, worker, execution, lease)

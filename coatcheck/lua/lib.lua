@@ -10,7 +10,7 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 
 -- RFC 3339 in UTC, as RQ writes it. Days to a date: H. Hinnant, "chrono-Compatible Low-Level Date
 -- Algorithms", civil_from_days.
-local function iso()
+local function written()
   local seconds = tonumber(clock[1])
   local days = math.floor(seconds / 86400)
   local rest = seconds - days * 86400
@@ -25,6 +25,13 @@ local function iso()
   local year = yoe + era * 400 + (month <= 2 and 1 or 0)
   return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, day,
     math.floor(rest / 3600), math.floor(rest % 3600 / 60), rest % 60, tonumber(clock[2]))
+end
+
+-- The same, made once for each reading of the clock.
+local made, made_of
+local function iso()
+  if made_of ~= clock then made, made_of = written(), clock end
+  return made
 end
 
 local function default(value, fallback)
@@ -96,11 +103,15 @@ local function shown(id)
   return {fields, not records.err and records[1] and records[1][2] or {}}
 end
 
+local function push(id, queue, front)
+  redis.call('SADD', prefix .. ':queues', key('queue', queue))
+  redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
+end
+
 -- Put a job on its queue's end, or with `front` at its head.
 local function enqueue(id, queue, front)
   set_status(id, queue, 'queued', 'enqueued_at', iso())
-  redis.call('SADD', prefix .. ':queues', key('queue', queue))
-  redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
+  push(id, queue, front)
 end
 
 -- Put a job on its queue's schedule, for `at` in seconds since 1970.
@@ -108,6 +119,15 @@ local function schedule(id, queue, at)
   set_status(id, queue, 'scheduled', 'scheduled_for', string.format('%.6f', at))
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call('ZADD', key('scheduled', queue), string.format('%.6f', at), id)
+end
+
+-- Write the hash of a new job, and put it on its queue, or on the schedule for `due` ('' = now). It is put there as
+-- it is created, so that time is not written twice until it begins: of jobs that wait there are many.
+local function create(id, queue, due, ...)
+  redis.call('HSET', key('job', id), 'created_at', iso(), ...)
+  if due ~= '' then return schedule(id, queue, tonumber(due)) end
+  set_status(id, queue, 'queued')
+  push(id, queue, false)
 end
 
 -- For RQ's readers: whether a worker is busy. Its hash expires when its heartbeats end, and stays so.
@@ -135,8 +155,9 @@ end
 -- Begin a job that left its queue: from here on it has an execution and a lease. Returns what its worker needs.
 local function begin(id, queue, worker, execution, lease)
   local member, job_key, time = id .. ':' .. execution, key('job', id), string.format('%.6f', now)
+  local times = redis.call('HMGET', job_key, 'enqueued_at', 'created_at')
   redis.call('HDEL', job_key, 'stop_requested', 'progress', 'error', 'taken_at', 'scheduled_for')
-  set_status(id, queue, 'started', 'started_at', iso(), 'ended_at', '',
+  set_status(id, queue, 'started', 'enqueued_at', times[1] or times[2] or iso(), 'started_at', iso(), 'ended_at', '',
     'last_heartbeat', iso(), 'worker_name', worker, 'execution', execution)
   redis.call('HINCRBY', job_key, 'attempt', 1)
   redis.call('ZADD', prefix .. ':leases', string.format('%.6f', now + lease), member)
@@ -148,7 +169,6 @@ local function begin(id, queue, worker, execution, lease)
   redis.call('HSET', key('execution', member), 'id', execution, 'job_id', id, 'worker_name', worker,
     'created_at', time, 'last_heartbeat', time)
   redis.call('SADD', key('worker', worker) .. ':executions', member)
-  show_state(worker, 'busy')
   return to_run(id)
 end
 
@@ -207,7 +227,7 @@ local function call_back(id, ttl)
     end
   end
   redis.call('HDEL', key('job', id), 'delivery')
-  redis.call('HSET', key('job', delivery), unpack(fields))
+  redis.call('HSET', key('job', delivery), 'created_at', iso(), unpack(fields))
   enqueue(delivery, redis.call('HGET', key('job', delivery), 'origin'), true)
   return math.max(ttl, 86400)
 end
