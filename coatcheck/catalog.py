@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from coatcheck.errors import CatalogError, UnknownTaskError
-from coatcheck.settings import Settings
+from coatcheck.settings import NAME, Settings
 
 FORMAT = 1
 """Version of the file's format."""
+TASK_NAME = re.compile(r"\w+(\.\w+)*")
 REBUILD = "build it again with 'coatcheck catalog'"
 
 
@@ -90,7 +92,7 @@ class Catalog:
             if document["format"] != FORMAT:
                 raise CatalogError(f"has format {document['format']}, this version reads {FORMAT}; {REBUILD}")
             return cls(tuple(_task(entry) for entry in document["tasks"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CatalogError(f"is not a catalogue ({error}); {REBUILD}") from error
 
 
@@ -99,4 +101,17 @@ def _tasks_json(tasks: Sequence[TaskSpec]) -> str:
 
 
 def _task(entry: dict[str, Any]) -> TaskSpec:
-    return TaskSpec(**(entry | {"retry_delays": tuple(entry["retry_delays"])}))
+    task: Any = TaskSpec(**(entry | {"retry_delays": tuple(entry["retry_delays"])}))
+    texts = (task.name, task.title, task.description, *([] if task.queue is None else [task.queue]))
+    numbers = (task.timeout, task.retries, task.result_ttl, *task.retry_delays)
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and TASK_NAME.fullmatch(task.name)
+        and (task.queue is None or NAME.fullmatch(task.queue))
+        and all(number is None or (type(number) is int and number >= 0) for number in numbers)
+        and isinstance(task.schema, dict)
+        and isinstance(task.result, dict)
+    ):
+        raise ValueError(f"the task {task.name!r} is malformed")
+    spec: TaskSpec = task
+    return spec

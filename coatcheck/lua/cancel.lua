@@ -27,5 +27,5 @@ else
 end
 count_out(id)
 redis.call('HSET', KEYS[1], 'cancel_token', token)
-finish(id, queue, 'canceled', 'canceled', tonumber(default(job[4], '604800')))
+finish(id, queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
 return {'job', shown(id)}
