@@ -34,6 +34,7 @@ from benchmarks.systems import our_settings, submissions
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import connect
 from coatcheck.job import JobStatus
+from coatcheck.scopes import Access
 from coatcheck.settings import Settings
 
 SMALL, LARGE, QUICK = (1000, 100), (1_000_000, 100_000), (20_000, 2000)
@@ -44,6 +45,8 @@ CALLS = 50
 CALL_SECONDS = 0.6
 """How long the calls of one operation may take in a round: a slow one is called less often."""
 WORKERS = 500
+OWNER = "ann"
+"""Whose the jobs are, so that a list of theirs is as long as that of all."""
 
 
 class Namespace:
@@ -54,9 +57,9 @@ class Namespace:
         self.adapter = QueueAdapter(client, settings)
         self._floor = Floor(client, settings)
         self._queues = settings.queues
-        load(client, settings, finished)
+        load(client, settings, finished, OWNER)
         self._floor.many_jobs(finished)
-        self._ids = load(client, settings, waiting)
+        self._ids = load(client, settings, waiting, OWNER)
 
     def operations(self) -> dict[str, Callable[[], Any]]:
         """What is measured, by name. None of them changes how many jobs wait, but by a few."""
@@ -72,6 +75,14 @@ class Namespace:
             "list task=bench.noop": lambda: adapter.list(task="bench.noop"),
             "list task=none has it": lambda: adapter.list(task="bench.payload"),
         }
+        theirs = Access(OWNER)
+        calls["list owner=ann"] = lambda: adapter.list(access=theirs)
+        calls["list owner=ann, second page"] = lambda: adapter.list(
+            access=theirs, cursor=self._ids[len(self._ids) // 2]
+        )
+        calls["list owner=ann status=finished"] = lambda: adapter.list(
+            access=theirs, status=JobStatus.FINISHED
+        )
         for status in JobStatus:
             calls[f"list status={status}"] = lambda status=status: adapter.list(status=status)  # type: ignore[misc]
         return calls

@@ -7,6 +7,7 @@ whatever the adapter and its script write is written for each job.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import redis
@@ -14,15 +15,15 @@ import redis
 from benchmarks.recording import record
 from benchmarks.systems import BATCH, submissions
 from coatcheck.adapter import QueueAdapter
-from coatcheck.job import new_job_id
+from coatcheck.job import Submission, new_job_id
 from coatcheck.settings import Settings
 
 KEPT = 1000
 """How many ids are returned at most, so that somebody can ask for these jobs."""
 
 
-def load(client: redis.Redis, settings: Settings, count: int) -> list[str]:
-    """Submit so many no-op jobs. Returns some of their ids, spread evenly."""
+def load(client: redis.Redis, settings: Settings, count: int, owner: str | None = None) -> list[str]:
+    """Submit so many no-op jobs, of that owner. Returns some of their ids, spread evenly."""
     adapter = QueueAdapter(client, settings)
     ids: list[str] = []
     step = max(1, count // KEPT)
@@ -30,9 +31,9 @@ def load(client: redis.Redis, settings: Settings, count: int) -> list[str]:
     connection: Any = None
     while count > 0:
         if count < BATCH or not ids:  # the first batch also gives the server the script
-            batch = [job.id for job in adapter.submit(submissions(settings, min(BATCH, count)))]
+            batch = [job.id for job in adapter.submit(_jobs(settings, min(BATCH, count), owner))]
         elif not template:
-            connection, template, batch = _record(client, adapter, settings)
+            connection, template, batch = _record(client, adapter, settings, owner)
         else:
             batch = [new_job_id() for _ in range(BATCH)]
             _send(connection, template, batch)
@@ -41,14 +42,18 @@ def load(client: redis.Redis, settings: Settings, count: int) -> list[str]:
     return ids
 
 
+def _jobs(settings: Settings, count: int, owner: str | None) -> list[Submission]:
+    return [replace(job, owner=owner) for job in submissions(settings, count)]
+
+
 def _record(
-    client: redis.Redis, adapter: QueueAdapter, settings: Settings
+    client: redis.Redis, adapter: QueueAdapter, settings: Settings, owner: str | None
 ) -> tuple[Any, list[bytes], list[str]]:
     """Submit a batch. Returns the connection, what was sent, cut at every id, and the ids.
 
     Ids stand in it as the decimal index into the batch, every second piece.
     """
-    jobs = submissions(settings, BATCH)
+    jobs = _jobs(settings, BATCH, owner)
     connection, sent = record(client, lambda: adapter.submit(jobs))
     assert len(sent) == 1, "the adapter submits a batch in one command"
     index = {job.id.encode(): b"%d" % number for number, job in enumerate(jobs)}

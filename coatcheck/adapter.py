@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,10 @@ from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
 if TYPE_CHECKING:
+    from coatcheck.catalog import TaskSpec
+    from coatcheck.schedules import ScheduleState
     from coatcheck.signing import Signatures
+    from coatcheck.waiting import Waiters
 
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
@@ -52,7 +56,7 @@ class QueueAdapter:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
         self._limits = Limits.of(settings)
-        self._signatures = _signatures(settings)
+        self._signatures = signatures_of(settings)
 
     def submit(
         self,
@@ -84,7 +88,7 @@ class QueueAdapter:
             str(self._limits),
         ]
         for submission in submissions:
-            args += _packed(submission, created_at, self._settings.failure_ttl, self._signatures)
+            args += packed(submission, created_at, self._settings.failure_ttl, self._signatures)
         keys = [self._keys.index]
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
@@ -110,6 +114,13 @@ class QueueAdapter:
         ForbiddenError: its task is none of the caller's.
         """
         return self._run("read", job_id, access)
+
+    @cached_property
+    def waiters(self) -> Waiters:
+        """Those who wait for the end of a job."""
+        from coatcheck.waiting import Waiters
+
+        return Waiters(self._redis, self._keys, self._settings.wait_seats)
 
     def cancel(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs. In one round trip.
@@ -199,6 +210,27 @@ class QueueAdapter:
         with reaching_redis():
             return read_queues(self._redis, self._keys, names, access)
 
+    def schedules(self, tasks: Sequence[str]) -> list[ScheduleState]:
+        """The state of each named task's schedule."""
+        from coatcheck.schedules import read_schedules
+
+        with reaching_redis():
+            return read_schedules(self._redis, self._keys, tasks)
+
+    def pause_schedule(self, task: str, paused: bool) -> None:
+        """Let a task's ticks pass without a job from now on, or no longer."""
+        from coatcheck.schedules import pause_schedule
+
+        with reaching_redis():
+            pause_schedule(self._redis, self._keys, task, paused)
+
+    def tick(self, tasks: Sequence[TaskSpec]) -> None:
+        """Submit the jobs of periodic tasks that are due."""
+        from coatcheck.ticker import Ticker
+
+        with reaching_redis():
+            Ticker(self._redis, self._settings, tasks).tick()
+
     def ping(self) -> None:
         """Raises UnavailableError unless Redis answers."""
         with reaching_redis():
@@ -224,10 +256,11 @@ class QueueAdapter:
         if cursor is not None and not is_job_id(cursor):
             raise InvalidRequestError("The cursor is none that a list of jobs gave: start again without it.")
         with reaching_redis():
-            return list_jobs(self._redis, self._keys, status, queue, task, cursor, limit, access)
+            return list_jobs(self._scripts, self._keys, status, queue, task, cursor, limit, access)
 
 
-def _signatures(settings: Settings) -> Signatures | None:
+def signatures_of(settings: Settings) -> Signatures | None:
+    """What signs jobs, None where none are. Raises SettingsError: the keys can't be read."""
     if not settings.signing_keys:
         return None
     from coatcheck.signing import Signatures  # a cold start without keys does without it
@@ -235,7 +268,7 @@ def _signatures(settings: Settings) -> Signatures | None:
     return Signatures.of(settings)
 
 
-def _packed(
+def packed(
     submission: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None
 ) -> tuple[str, bytes]:
     """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""

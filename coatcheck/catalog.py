@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from coatcheck.errors import CatalogError, UnknownTaskError
+from coatcheck.schedule import Schedule
 from coatcheck.settings import NAME, Settings
 
 FORMAT = 1
@@ -40,6 +41,7 @@ class TaskSpec:
     retries: int | None = None
     retry_delays: tuple[int, ...] = ()
     result_ttl: int | None = None
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Catalog:
             if document["format"] != FORMAT:
                 raise CatalogError(f"has format {document['format']}, this version reads {FORMAT}; {REBUILD}")
             return cls(tuple(_task(entry) for entry in document["tasks"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CatalogError(f"is not a catalogue ({error}); {REBUILD}") from error
 
 
@@ -101,7 +103,14 @@ def _tasks_json(tasks: Sequence[TaskSpec]) -> str:
 
 
 def _task(entry: dict[str, Any]) -> TaskSpec:
-    task: Any = TaskSpec(**(entry | {"retry_delays": tuple(entry["retry_delays"])}))
+    schedule = entry.get("schedule")
+    task: Any = TaskSpec(
+        **entry
+        | {
+            "retry_delays": tuple(entry["retry_delays"]),
+            "schedule": None if schedule is None else Schedule(**schedule),
+        }
+    )
     texts = (task.name, task.title, task.description, *([] if task.queue is None else [task.queue]))
     numbers = (task.timeout, task.retries, task.result_ttl, *task.retry_delays)
     if not (

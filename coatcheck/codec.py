@@ -48,7 +48,7 @@ SUMMARY_FIELDS = (
     "stop_requested",
     "owner",
 )
-"""The fields of a job's hash that a list shows: all that stay small."""
+"""The fields of a job's hash that a list shows: all that stay small. The first three ``list.lua`` knows."""
 
 COMPRESS_FROM = 512
 """Bytes of a job's data from which on it is compressed. Below it costs more than it saves; RQ reads both."""

@@ -28,6 +28,9 @@ CONNECT_TIMEOUT = 0.8
 """Seconds to wait for a connection."""
 SOCKET_TIMEOUT = 1.2
 """Seconds to wait for an answer. Twice this (one retry) stays below the 3 s within which the API answers."""
+MAX_CONNECTIONS = 10_000
+"""Of one client. Each thread that answers a request takes one for a moment, so the threads are the bound;
+redis-py's own, 100, would be an error for the next one."""
 RETRIES = 1
 """How often a command is repeated after a broken connection; our writes may safely run twice."""
 
@@ -54,6 +57,7 @@ def connect(settings: Settings, *, socket_timeout: float = SOCKET_TIMEOUT) -> re
     """
     options: dict[str, Any] = {
         "socket_timeout": socket_timeout,
+        "max_connections": MAX_CONNECTIONS,
         # A failover leaves connections to the old primary open: another one goes to the new.
         "retry_on_error": [ReadOnlyError],
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), RETRIES),

@@ -10,8 +10,10 @@
         ├── InvalidJSONError          400
         ├── UnauthorizedError         401
         ├── ForbiddenError            403
+        ├── CrossSiteError            403
         ├── UnknownTaskError          404
         ├── UnknownJobError           404
+        ├── UnknownScheduleError      404
         ├── NotFoundError             404
         ├── MethodNotAllowedError     405
         ├── ConflictError             409
@@ -131,6 +133,14 @@ class ForbiddenError(ProblemError):
     title = "The caller may not do this"
 
 
+class CrossSiteError(ProblemError):
+    """A browser sent it for a page of another site, or under a name that is none of this machine's."""
+
+    status = 403
+    slug = "cross-site"
+    title = "A page of another site may not do this"
+
+
 class UnknownTaskError(ProblemError):
     """The catalogue has no task of that name."""
 
@@ -145,6 +155,14 @@ class UnknownJobError(ProblemError):
     status = 404
     slug = "unknown-job"
     title = "There is no such job"
+
+
+class UnknownScheduleError(ProblemError):
+    """The task is there, but does not run by itself."""
+
+    status = 404
+    slug = "unknown-schedule"
+    title = "The task has no schedule"
 
 
 class NotFoundError(ProblemError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import threading
@@ -56,6 +57,16 @@ def new_job_id(now: float | None = None) -> str:
     return (
         _base32(microseconds, _TIME_CHARS) + secrets.token_bytes(_RANDOM_CHARS).translate(_SPELLED).decode()
     )
+
+
+def tick_job_id(task: str, tick: datetime, salt: str) -> str:
+    """The id of the job of one tick of a periodic task: whoever makes it makes the same.
+
+    Takes a secret of the schedule, without which the id can't be guessed.
+    """
+    microseconds = round(tick.timestamp() * 1_000_000)
+    digest = hashlib.sha256(f"{salt}\n{task}\n{microseconds}".encode()).digest()
+    return _base32(microseconds, _TIME_CHARS) + digest[:_RANDOM_CHARS].translate(_SPELLED).decode()
 
 
 def _next_microsecond() -> int:

@@ -56,8 +56,13 @@ class Keys:
 
     @property
     def index(self) -> str:
-        """Sorted set of all job ids, all with score 0: then it sorts by the ids, which sort by time."""
+        """Sorted set of all job ids, by queue and status (``place`` in ``lib.lua``), and these by time."""
         return f"{self.prefix}:index"
+
+    @property
+    def owned(self) -> str:
+        """Sorted set of the ids of jobs that have an owner, by owner and status, and these by time."""
+        return f"{self.prefix}:owned"
 
     @property
     def leases(self) -> str:
@@ -68,6 +73,10 @@ class Keys:
     def swept(self) -> str:
         """The second at which somebody last looked for ended leases, by Redis' clock."""
         return f"{self.prefix}:swept"
+
+    def schedule(self, task: str) -> str:
+        """Hash of a periodic task: its last tick and the job of it."""
+        return f"{self.prefix}:schedule:{task}"
 
     def log(self, job_id: str) -> str:
         """Stream of what a job's task printed."""
@@ -84,6 +93,16 @@ class Keys:
     def idempotency(self, digest: str) -> str:
         """Hash of what an idempotency key was used for."""
         return f"{self.prefix}:idempotency:{digest}"
+
+    # Channels, which are no keys
+
+    def ended(self, job_id: str) -> str:
+        """Channel that is told a job's last status when it ends."""
+        return f"{self.prefix}:ended:{job_id}"
+
+    def waiter(self, token: str) -> str:
+        """Channel of one who waits for a job's end: so all who do can be counted, and called."""
+        return f"{self.prefix}:waiter:{token}"
 
 
 def owner_digest(owner: str) -> str:

@@ -12,7 +12,7 @@ import redis
 from redis.exceptions import ConnectionError, NoScriptError
 
 FOLDER = Path(__file__).with_name("lua")
-SHARED = {"lib": None, "limits": ("submit", "retry")}
+SHARED = {"lib": None, "limits": ("submit", "retry", "tick")}
 """What stands in front of scripts, and of which; None: of all."""
 WAIT_MILLISECONDS = 900
 """How long replicas get to confirm a write; below the client's time-out for one answer."""

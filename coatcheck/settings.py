@@ -38,6 +38,9 @@ class Settings:
     tokens: str
     signing_keys: str
     unsigned_jobs: str
+    tracebacks: str
+    cors_origins: tuple[str, ...]
+    hosts: tuple[str, ...]
     callback_secret: str
     callback_hosts: tuple[str, ...]
     callback_queue: str
@@ -54,6 +57,8 @@ class Settings:
     max_result: int
     max_log: int
     max_batch: int
+    max_wait: int
+    wait_seats: int
     max_queued: int
     max_waiting: int
     jobs_per_minute: int
@@ -141,6 +146,13 @@ def _hosts(text: str) -> tuple[str, ...]:
     return hosts
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not origins or not all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", each) for each in origins):
+        raise ValueError("origins such as https://example.com, without a path, separated by commas")
+    return origins
+
+
 def _package(text: str) -> str:
     if not all(part.isidentifier() for part in text.split(".")):
         raise ValueError("the dotted name of a Python package, such as worker_image.tasks")
@@ -172,6 +184,8 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
 MIB = 1024 * 1024
 DAY = 24 * 3600
 YEAR = 365 * DAY
+LONGEST_WAIT = 25
+"""Seconds. API Gateway gives up after 29 (AWS: "Amazon API Gateway quotas"), and an answer takes up to 3."""
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("redis_url", "REDIS_URL", _redis_url, None, "The Redis or Valkey server that holds the jobs."),
@@ -210,6 +224,27 @@ SETTINGS: tuple[Setting, ...] = (
         _choice("refuse", "run"),
         "refuse",
         "With signing keys: refuse jobs that are not signed, or run them while signing is being switched on.",
+    ),
+    Setting(
+        "tracebacks",
+        "COATCHECK_TRACEBACKS",
+        _choice("all", "admin"),
+        "all",
+        "Who sees the tracebacks of failed jobs: all who see the job, or only who has the scope admin.",
+    ),
+    Setting(
+        "cors_origins",
+        "COATCHECK_CORS_ORIGINS",
+        _origins,
+        (),
+        "Origins whose pages may use the API, such as https://example.com, separated by commas; empty: none.",
+    ),
+    Setting(
+        "hosts",
+        "COATCHECK_HOSTS",
+        _hosts,
+        (),
+        "Further names of this machine that coatcheck up answers to while authentication is off.",
     ),
     Setting(
         "callback_secret",
@@ -289,6 +324,20 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("max_log", "COATCHECK_MAX_LOG", _integer(1024, 64 * MIB), MIB, "Largest log of a job, in bytes."),
     Setting("max_batch", "COATCHECK_MAX_BATCH", _integer(1, 10_000), 1000, "Most jobs in one POST /jobs."),
+    Setting(
+        "max_wait",
+        "COATCHECK_MAX_WAIT",
+        _integer(0, LONGEST_WAIT),
+        LONGEST_WAIT,
+        "Longest that a request may wait for a job's end, in seconds; 0: none waits.",
+    ),
+    Setting(
+        "wait_seats",
+        "COATCHECK_WAIT_SEATS",
+        _integer(1, 10_000),
+        1000,
+        "Requests that may wait at once; any more are answered at once.",
+    ),
     Setting(
         "max_queued",
         "COATCHECK_MAX_QUEUED",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, overload
 
 from coatcheck.errors import CatalogError
+from coatcheck.schedule import CatchUp, Overlap, Schedule, schedule_of
 from coatcheck.settings import NAME
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -25,6 +26,7 @@ class TaskOptions:
     retries: int | None = None
     retry_delays: tuple[int, ...] = ()
     result_ttl: int | None = None
+    schedule: Schedule | None = None
 
 
 @overload
@@ -41,6 +43,12 @@ def task(
     retries: int | None = None,
     retry_delays: int | Sequence[int] = (),
     result_ttl: int | None = None,
+    cron: str | None = None,
+    every: str | int | None = None,
+    timezone: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    overlap: Overlap = "skip",
+    catch_up: CatchUp = "last",
 ) -> Callable[[Function], Function]: ...
 
 
@@ -55,6 +63,12 @@ def task(
     retries: int | None = None,
     retry_delays: int | Sequence[int] = (),
     result_ttl: int | None = None,
+    cron: str | None = None,
+    every: str | int | None = None,
+    timezone: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    overlap: Overlap = "skip",
+    catch_up: CatchUp = "last",
 ) -> Function | Callable[[Function], Function]:
     """Sets options of a task. A public, typed function of a module in ``tasks/`` needs no decorator.
 
@@ -64,16 +78,24 @@ def task(
     run twice, whatever happens. ``retry_delays``: seconds before each retry, the last one for all
     further ones. ``result_ttl``: seconds that a finished job is kept.
 
+    A periodic task also has either ``cron``, such as ``"0 3 * * *"``, in ``timezone`` (default UTC), or
+    ``every``, such as ``"5m"`` or seconds; and the ``arguments`` of its jobs. ``overlap``: while the job of
+    the tick before has not ended, ``"skip"`` a tick or ``"queue"`` it all the same. ``catch_up``: of the
+    ticks that were missed while nothing ran, the ``"last"``, ``"all"`` or ``"none"`` are made up for.
+
     Raises CatalogError: an option makes no sense.
     """
     delays = tuple(retry_delays) if isinstance(retry_delays, Sequence) else (retry_delays,)
     options = TaskOptions(name, title, queue, timeout, retries, delays, result_ttl)
 
     def mark(function: Function) -> Function:
-        fault = _fault(options)
-        if fault:
-            raise CatalogError(f"@task of {function.__module__}.{function.__qualname__}: {fault}")
-        setattr(function, ATTRIBUTE, options)
+        try:
+            schedule = schedule_of(cron, every, timezone, arguments, overlap, catch_up)
+            _check(options)
+        except CatalogError as fault:
+            place = f"{function.__module__}.{function.__qualname__}"
+            raise CatalogError(f"@task of {place}: {fault}") from fault
+        setattr(function, ATTRIBUTE, replace(options, schedule=schedule))
         return function
 
     return mark if function is None else mark(function)
@@ -83,6 +105,12 @@ def options_of(function: Callable[..., Any]) -> TaskOptions:
     """The options that ``@task`` set, or none set."""
     options = getattr(function, ATTRIBUTE, None)
     return options if isinstance(options, TaskOptions) else TaskOptions()
+
+
+def _check(options: TaskOptions) -> None:
+    """Raises CatalogError."""
+    if fault := _fault(options):
+        raise CatalogError(fault)
 
 
 def _fault(options: TaskOptions) -> str | None:

@@ -52,6 +52,7 @@ CLIENT, WORKER, JANITOR, REDIS = Actor.CLIENT, Actor.WORKER, Actor.JANITOR, Acto
 TRANSITIONS = (
     Transition("submit", None, QUEUED, CLIENT, "submit", "it is submitted"),
     Transition("submit for later", None, SCHEDULED, CLIENT, "submit", "it is submitted with a delay"),
+    Transition("come due", None, QUEUED, JANITOR, "tick", "a periodic task is due"),
     Transition("promote", SCHEDULED, QUEUED, JANITOR, "promote", "its time has come"),
     Transition(
         "take", QUEUED, QUEUED, WORKER, "BLMOVE", "a worker is free; it moves to the list of taken jobs"

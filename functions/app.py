@@ -20,12 +20,15 @@ from chalicelib import (
     prometheus,
     queues,
     routing,
+    schedules,
+    sites,
     story,
     tasks,
 )
 
 app = Chalice(app_name="coatcheck", configure_logs=False)
 app.register_middleware(observe.middleware, "http")
+app.register_middleware(sites.middleware, "http")
 app.register_middleware(problems.middleware, "http")
 
 
@@ -35,11 +38,12 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     return callers.authorize(request)
 
 
-for resource in (page, tasks, jobs, deliveries, queues, prometheus, health, openapi, story):
+for resource in (page, tasks, jobs, deliveries, queues, schedules, prometheus, health, openapi, story):
     routing.bind(app, resource.ROUTES, authorizer)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="publish_metrics")
 def publish_metrics(event: CloudWatchEvent) -> None:
-    """Publish the queues' figures, each minute."""
+    """Submit what is due, then publish the queues' figures, which wake workers where there are none."""
+    schedules.tick()
     metrics.publish()

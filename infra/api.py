@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import resource
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from coatcheck.errors import SettingsError
+from coatcheck.errors import SettingsError, UnavailableError
 from coatcheck.settings import Settings
 from infra.errors import StartError
+from infra.hosts import Hosts
 from infra.server import ApiServer
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
@@ -20,6 +23,10 @@ FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 FIRST_PORT = 8000
 PORTS = 100
 """How many ports are tried when none was asked for."""
+FILES = 1000
+"""Open files that the API needs at most while nobody waits, connections among them."""
+FILES_OF_WAITER = 2
+"""Its connection, and one to Redis."""
 DRAIN_SECONDS = 1.0
 """How long requests that are being answered hold up the end."""
 
@@ -42,8 +49,9 @@ class Api:
             sys.path.insert(0, str(FUNCTIONS))
         self._app = importlib.import_module("app").app
         self._problems = importlib.import_module("chalicelib.problems")
-        importlib.import_module("chalicelib.context").prepare(environ)
+        self._context = importlib.import_module("chalicelib.context").prepare(environ)
         self._settings = settings
+        _allow_files(FILES + FILES_OF_WAITER * settings.wait_seats)
         self._server = self._bind(host, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
@@ -59,10 +67,12 @@ class Api:
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Take no more connections; who waits for a job's end is told how it is now."""
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
+        with suppress(UnavailableError):
+            self._context.adapter.waiters.dismiss()
 
     def drain(self) -> None:
         """Give the requests that are being answered a moment."""
@@ -77,6 +87,7 @@ class Api:
                     self._problems,
                     (host, candidate),
                     max_body=self._settings.max_body,
+                    hosts=Hosts((host, *self._settings.hosts)) if self._settings.auth == "none" else None,
                     config=_chalice_config(),
                 )
             except OSError as error:
@@ -87,6 +98,15 @@ class Api:
         raise StartError(
             f"the ports {candidates[0]} to {candidates[-1]} of {host} are all taken; name one: --port"
         )
+
+
+def _allow_files(number: int) -> None:
+    """Let this process open so many files, or as many as it may: systems begin with 256 or 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _chalice_config() -> dict[str, object]:

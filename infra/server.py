@@ -30,15 +30,17 @@ from chalice.local import (
     ThreadedHTTPServer,
 )
 
-from coatcheck.errors import InternalError, InvalidRequestError, ProblemError
+from coatcheck.errors import CrossSiteError, InternalError, InvalidRequestError, ProblemError
 from infra.body import declared_length, read_body
+from infra.hosts import Hosts
 
 IDLE_SECONDS = 75
 """How long a connection is kept that sends nothing."""
 LINGER_SECONDS = 2.0
 """How long what a refused client still sends is thrown away, so that it gets to read the answer."""
-BACKLOG = 256
-"""Connections that may wait to be accepted."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted; one more tries again after a second."""
+WRONG_HOST = "The request's Host is no name of this machine; COATCHECK_HOSTS names further ones."
 NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 OWN_HEADERS = ("connection", "content-length", "transfer-encoding")
 """Headers about the connection, which are the server's business."""
@@ -108,8 +110,9 @@ class NoAuthorizer(LocalGatewayAuthorizer):
 class ApiServer(ThreadedHTTPServer):
     """Serves a Chalice app on a port, a thread for each connection.
 
-    Takes the app, how errors become answers, the address, the largest body in bytes, and what
-    ``.chalice/config.json`` holds. Port 0: any free one. Raises OSError when the port can't be had.
+    Takes the app, how errors become answers, the address, the largest body in bytes, the names that it
+    answers to (None: any), and what ``.chalice/config.json`` holds. Port 0: any free one. Raises OSError when
+    the port can't be had.
     """
 
     request_queue_size = BACKLOG
@@ -121,6 +124,7 @@ class ApiServer(ThreadedHTTPServer):
         address: tuple[str, int],
         *,
         max_body: int,
+        hosts: Hosts | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(app, LocalChalice):
@@ -129,6 +133,7 @@ class ApiServer(ThreadedHTTPServer):
         self.app = app
         self.problems = problems
         self.max_body = max_body
+        self.hosts = hosts
         self.gateway = LocalGateway(app, Config(config_from_disk=dict(config or {})))
         self.routes = Routes(list(app.routes))
         self.gateway.event_converter = LambdaEventConverter(self.routes, app.api.binary_types)
@@ -233,6 +238,9 @@ class ApiRequestHandler(ChaliceRequestHandler):
         method = "GET" if self.command == "HEAD" else str(self.command)
         if not self.path.startswith("/"):  # a proxy's form of a request: GET http://host/path
             self.path = "/" + self.path.partition("://")[2].partition("/")[2]
+        if self.server.hosts and not self.server.hosts.knows(self.headers.get("host")):
+            self._send_answer(self.server.problems.problem(CrossSiteError(WRONG_HOST)))
+            return
         if other := self._other(method):
             self._send_answer(other)
             return
@@ -308,6 +316,6 @@ class ApiRequestHandler(ChaliceRequestHandler):
         reading = self.command in ("GET", "HEAD") and status < HTTPStatus.BAD_REQUEST
         level = logging.DEBUG if reading else logging.INFO
         milliseconds = (time.monotonic() - self._started) * 1000
-        where = headers.get("Location") if status == HTTPStatus.ACCEPTED else None
+        where = headers.get("Location") if status < HTTPStatus.MULTIPLE_CHOICES else None
         more = f" {where[0] if isinstance(where, list) else where}" if where else ""  # tells the job's id
         log.log(level, "%s %s %d %.0f ms%s", self.command or "?", self.path, status, milliseconds, more)

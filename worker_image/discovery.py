@@ -23,11 +23,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
 from coatcheck.catalog import Catalog, TaskSpec
 from coatcheck.errors import CatalogError
+from coatcheck.schedule import Schedule
 from coatcheck.settings import SETTINGS
 from coatcheck.task import options_of
 
@@ -153,6 +154,8 @@ def task_of(module: str, function: Function) -> Task:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise CatalogError(f"{_place(function)}: a task can't be a generator; return a list")
     model = _arguments_model(function)
+    if options.schedule is not None:
+        _check_schedule(function, model, options.schedule)
     return Task(
         spec=TaskSpec(
             name=f"{module}.{name}",
@@ -165,10 +168,20 @@ def task_of(module: str, function: Function) -> Task:
             retries=options.retries,
             retry_delays=options.retry_delays,
             result_ttl=options.result_ttl,
+            schedule=options.schedule,
         ),
         function=function,
         model=model,
     )
+
+
+def _check_schedule(function: Function, model: type[BaseModel], schedule: Schedule) -> None:
+    """Its jobs' arguments must be what the task takes, or each of them would fail."""
+    try:
+        model.model_validate_json(json.dumps(schedule.arguments))
+    except (ValidationError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CatalogError(f"{_place(function)}: arguments of its schedule don't fit: {reason}") from error
 
 
 def _arguments_model(function: Function) -> type[BaseModel]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import redis
 
-from coatcheck.connection import as_text
 from coatcheck.keys import Keys
 from coatcheck.listing import queue_names
 from coatcheck.recovery import BATCH, PATIENCE, sweep
@@ -21,6 +20,9 @@ TRIM_SECONDS = 5.0
 """How often registries drop what has expired."""
 TRIM_BATCHES = 100
 """How often in one round BATCH entries of one registry are dropped."""
+
+PRUNE_BATCH = 500
+"""About how many entries of a list are held to their jobs in one round."""
 
 
 class Janitor:
@@ -33,7 +35,7 @@ class Janitor:
         self._queues = tuple(queues)
         self._lease = settings.worker_lease
         self._trimmed = 0.0
-        self._cursor = 0
+        self._cursors: dict[str, int] = {}
 
     def tick(self) -> list[tuple[str, str]]:
         """One round. Returns the jobs that had lost their worker, each with what became of it."""
@@ -51,17 +53,17 @@ class Janitor:
         return swept
 
     def _trim(self) -> None:
-        """Drop what expired from registries, the index and the lists of workers."""
+        """Drop what expired from registries, the lists of jobs and those of workers."""
         # Also of queues that nobody serves any more: their jobs end, too.
         queues = sorted({*queue_names(self._redis, self._keys), *self._queues})
         for queue in queues:
             for registry in ("finished", "failed", "canceled"):
-                keys = [self._keys.registry(registry, queue), self._keys.index]
+                keys = [self._keys.registry(registry, queue), self._keys.index, self._keys.owned]
                 for _ in range(TRIM_BATCHES):
                     if self._scripts.run("trim", keys, BATCH) < BATCH:
                         break
         self._drop_gone(queues)
-        self._prune_index()
+        self._prune()
 
     def _drop_gone(self, queues: Sequence[str]) -> None:
         """Drop workers whose record has expired."""
@@ -76,13 +78,10 @@ class Janitor:
                 pipeline.srem(key, *gone)
             pipeline.execute()
 
-    def _prune_index(self) -> None:
-        """Drop ids of jobs that expired: a part of the index in each round, so that none is long."""
-        self._cursor, entries = self._redis.zscan(self._keys.index, self._cursor, count=BATCH)
-        ids = [member for member, _ in entries]
-        pipeline = self._redis.pipeline(transaction=False)
-        for member in ids:
-            pipeline.exists(self._keys.job(as_text(member)))
-        gone = [member for member, there in zip(ids, pipeline.execute(), strict=True) if not there]
-        if gone:
-            self._redis.zrem(self._keys.index, *gone)
+    def _prune(self) -> None:
+        """Hold the lists to the jobs: a part of each in each round, so that none is long."""
+        lists = [self._keys.index, self._keys.owned]
+        for key in lists:
+            self._cursors[key], entries = self._redis.zscan(key, self._cursors.get(key, 0), count=PRUNE_BATCH)
+            if entries:
+                self._scripts.run("prune", lists, *(member for member, _ in entries))

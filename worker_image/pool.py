@@ -23,6 +23,7 @@ from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
 from coatcheck.signing import Signatures
+from coatcheck.ticker import Ticker
 from worker_image import protection
 from worker_image.janitor import Janitor
 from worker_image.lifeline import BUSY, EX_CONFIG, VARIABLE, follow_parent
@@ -64,14 +65,16 @@ class Slot:
 
 
 class Pool:
-    """Runs worker processes for the queues. Takes the settings and the names of the queues."""
+    """Runs worker processes for all queues. Takes the settings and the catalogue of the tasks."""
 
-    def __init__(self, settings: Settings, queues: tuple[str, ...]) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self._settings = settings
+        queues = catalog.queues(settings)
         count = max(settings.worker_processes or os.cpu_count() or 1, len(queues))
         self._slots = [Slot(queues[index % len(queues)]) for index in range(count)]
         client = connect(settings)
         self._janitor = Janitor(client, settings, queues)
+        self._ticker = Ticker(client, settings, catalog.tasks)
         self._spool = Spool(settings)
         self._scripts = Scripts(client, settings.prefix)
         self._signals = 0
@@ -197,6 +200,7 @@ class Pool:
     def _clean_up(self) -> None:
         try:
             self._deliver_kept()
+            self._ticker.tick()
             for job_id, outcome in self._janitor.tick():
                 self._metrics.event("leases_lost")
                 log.warning(
@@ -269,7 +273,7 @@ def main() -> int:
     try:
         settings = load()
         configure(settings.log_format)
-        queues = all_queues(settings)
+        catalog = read_catalog()
         check_login(settings)
         Signatures.of(settings)
     except (SettingsError, CatalogError) as error:
@@ -277,7 +281,7 @@ def main() -> int:
         return EX_CONFIG
     follow_parent()
     try:
-        pool = Pool(settings, queues)
+        pool = Pool(settings, catalog)
     except SettingsError as error:
         log.error("%s", error)
         return EX_CONFIG
@@ -295,11 +299,8 @@ def check_login(settings: Settings) -> None:
         return
 
 
-def all_queues(settings: Settings) -> tuple[str, ...]:
-    """The queues to serve: those of the settings, and those that only a task names.
-
-    Imports the tasks in a process of their own, so that the pool stays small. Raises CatalogError.
-    """
+def read_catalog() -> Catalog:
+    """The tasks: imported in a process of their own, so that the pool stays small. Raises CatalogError."""
     found = subprocess.run(
         [sys.executable, "-m", "worker_image.discovery"],
         stdin=subprocess.DEVNULL,
@@ -308,4 +309,4 @@ def all_queues(settings: Settings) -> tuple[str, ...]:
     )
     if found.returncode:
         raise CatalogError(f"the tasks can't be loaded:\n{found.stderr.strip()}")
-    return Catalog.loads(found.stdout).queues(settings)
+    return Catalog.loads(found.stdout)

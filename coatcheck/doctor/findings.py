@@ -54,9 +54,12 @@ KINDS: dict[str, Kind] = {
     "two-places": Kind("The job is {detail} and where it belongs, but listed here too.", "removed from here"),
     "wrong-place": Kind("The job is {detail}, so it does not belong here.", "removed from here"),
     "gone-but-listed": Kind("The job is gone, but is still listed here.", "removed from here", heals=True),
-    "not-indexed": Kind("The job is missing in the index, so no list shows it.", "added to the index"),
+    "not-indexed": Kind("The job is {detail}, but missing in a list of jobs.", "added to it"),
+    "index-differs": Kind(
+        "A list shows the job as something else than {detail}.", "shown as that", heals=True
+    ),
     "gone-but-indexed": Kind(
-        "The job is gone, but still stands in the index.", "removed from it", heals=True
+        "The job is gone, but still stands in a list of jobs.", "removed from it", heals=True
     ),
     "waiting-uncounted": Kind(
         "The job waits, but is not counted among the waiting jobs of its owner, {detail}.", "counted"

@@ -24,6 +24,7 @@ CALL = 100
 """Subjects in one call of the script, which must not run for long."""
 QUICK = {
     "index",
+    "owned",
     "waiting",
     "rate",
     "leases",

@@ -28,7 +28,7 @@ RQ_ONLY = re.compile(
 )
 """Keys of RQ's data model that Coatcheck never writes: let be (rq 3: the same files as in ``keys.py``)."""
 
-SINGLE = {"queues", "index", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
+SINGLE = {"queues", "index", "owned", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
 """Keys that a namespace has one of."""
 
 _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -45,6 +45,7 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"rate:(.+)", "rate"),
     )
 )
+_NOTHING_TO_CHECK = re.compile(r"schedule:(.+)", re.S)
 _OF_AN_OWNER = re.compile(r"waiting:(.+)", re.S)
 _OF_A_QUEUE = re.compile(rf"(?:queue|workers|{'|'.join(REGISTRIES)}):(.+?)(?::intermediate)?", re.S)
 
@@ -55,7 +56,9 @@ def subject_of(key: bytes, keys: Keys) -> Subject | None:
     for pattern, what in _NAMED:
         if match := pattern.fullmatch(rest):
             return Subject(what, match[1])
-    if rest in SINGLE or any(kind.fullmatch(rest) for kind in (RQ_ONLY, _OF_A_QUEUE, _OF_AN_OWNER)):
+    if rest in SINGLE or any(
+        kind.fullmatch(rest) for kind in (RQ_ONLY, _NOTHING_TO_CHECK, _OF_A_QUEUE, _OF_AN_OWNER)
+    ):
         return None
     return Subject("unknown", key[len(keys.prefix) :])
 
@@ -93,7 +96,7 @@ class Place(NamedTuple):
 
     def subject(self, member: bytes) -> Subject:
         """What to look at for one of its members."""
-        if self.what in ("index", "leases"):
+        if self.what in ("index", "owned", "leases"):
             return Subject(self.what, member)
         return Subject(self.what, self.queue, member)
 
@@ -112,6 +115,7 @@ def places(keys: Keys, queues: list[str]) -> list[Place]:
         *found,
         Place("workers", "", keys.workers, "set"),
         Place("index", "", keys.index, "zset"),
+        Place("owned", "", keys.owned, "zset"),
         Place("leases", "", keys.leases, "zset"),
     ]
 
@@ -131,7 +135,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         return f"{keys.prefix}:waiting:{name}", job
     if what in REGISTRIES:
         return keys.registry(what, name), job
-    if what in ("index", "leases"):
+    if what in ("index", "owned", "leases"):
         return f"{keys.prefix}:{what}", job
     if what in ("job", "log", "results", "execution", "executions"):
         return f"{keys.prefix}:{what}:{name}", job

@@ -25,7 +25,6 @@ elseif status == 'scheduled' or status == 'deferred' then
 else
   return {'ended', status}
 end
-count_out(id)
 redis.call('HSET', KEYS[1], 'cancel_token', token)
 finish(id, queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
 return {'job', shown(id)}

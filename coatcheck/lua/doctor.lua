@@ -5,11 +5,11 @@
 -- be on one; 'check' looks there too; 'mend' does what 'check' does, and mends.
 -- Returns a flat list: number of the subject, kind of finding, a detail.
 local mode, limit = ARGV[2], cjson.decode(ARGV[3])
-local leases, index, queues = KEYS[1], prefix .. ':index', prefix .. ':queues'
+local leases, queues = KEYS[1], prefix .. ':queues'
+local index, owned = prefix .. ':index', prefix .. ':owned'
 local registries = {scheduled = 'scheduled', deferred = 'deferred', started = 'wip', finished = 'finished',
   failed = 'failed', stopped = 'failed', canceled = 'canceled'}
 local ended = {finished = true, failed = true, stopped = true, canceled = true}
-local waits = {queued = true, scheduled = true, deferred = true}
 local answer, subject = {}, 0
 
 local function found(kind, detail, cure)
@@ -163,14 +163,20 @@ function checks.job(id)
   if not is(key('job', id), 'hash') then return end
   local job = read(id)
   if not job.known then return found('not-understood', job.status) end
-  -- The index is of jobs with ids of ours; RQ may have others here.
-  if #id == 36 and not string.find(id, '[^0-9a-z]') and not score_of(index, id) then
-    found('not-indexed', job.status, function() redis.call('ZADD', index, 0, id) end)
+  if ours(id) then
+    for list, name in pairs({[index] = job.queue, [owned] = job.owner or nil}) do
+      local score = score_of(list, id)
+      if score ~= tonumber(place(name, job.status)) then
+        found(score and 'index-differs' or 'not-indexed', job.status, function()
+          redis.call('ZADD', list, place(name, job.status), id)
+        end)
+      end
+    end
   end
   local ttl = redis.call('PTTL', key('job', id))
   if ended[job.status] then return settle_ended(id, job, ttl) end
   local waiting = job.owner and owners_key('waiting', job.owner)
-  if waits[job.status] and waiting and ask('SISMEMBER', waiting, id) == 0 then
+  if WAITS[job.status] and waiting and ask('SISMEMBER', waiting, id) == 0 then
     found('waiting-uncounted', job.owner, function() redis.call('SADD', waiting, id) end)
   end
   if ttl >= 0 then
@@ -228,9 +234,11 @@ for _, what in ipairs({'queue', 'intermediate', 'wip', 'scheduled', 'deferred', 
   checks[what] = function(queue, member) return entry(what, queue, member) end
 end
 
-function checks.index(id)
-  if not score_of(index, id) or redis.call('EXISTS', key('job', id)) == 1 or expires_now(id) then return end
-  found('gone-but-indexed', '', function() redis.call('ZREM', index, id) end)
+for what, list in pairs({index = index, owned = owned}) do
+  checks[what] = function(id)
+    if not score_of(list, id) or redis.call('EXISTS', key('job', id)) == 1 or expires_now(id) then return end
+    found('gone-but-indexed', '', function() redis.call('ZREM', list, id) end)
+  end
 end
 
 function checks.leases(member)
@@ -288,7 +296,7 @@ end
 function checks.waiting(owner, id)
   if ask('SISMEMBER', key('waiting', owner), id) ~= 1 then return end
   local job = read(id)
-  if waits[job.status or ''] and job.owner and redis.sha1hex(job.owner) == owner then return end
+  if WAITS[job.status or ''] and job.owner and redis.sha1hex(job.owner) == owner then return end
   found('counted-not-waiting', '', function() redis.call('SREM', key('waiting', owner), id) end)
 end
 

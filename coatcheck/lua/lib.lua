@@ -77,16 +77,42 @@ local function even_when_full() redis.call('DEL', prefix .. ':none') end
 -- What is kept about an owner, whose name is no part of a key: it may hold anything.
 local function owners_key(kind, owner) return key(kind, redis.sha1hex(owner)) end
 
--- Which jobs of an owner wait, as a set, so that nothing is counted twice. That something else stands at its key
--- must not stop a job.
-local function note_waiting(id, command)
-  local owner = redis.call('HGET', key('job', id), 'owner')
-  if owner and owner ~= '' then redis.pcall(command, owners_key('waiting', owner), id) end
+-- Whether a job has an id as Coatcheck makes them: RQ may have others here, which no list of ours shows.
+local function ours(id) return #id == 36 and not string.find(id, '[^0-9a-z]') end
+
+-- Where a job stands in the sorted sets that lists are made of (list.lua): all jobs of a queue, or of an owner, and
+-- of one status have one score, so they are a range in the order of their ids. A whole number below 2^53.
+local PLACES = {queued = 1, scheduled = 2, deferred = 3, started = 4, finished = 5, failed = 6, stopped = 7, canceled = 8}
+local WAITS = {queued = true, scheduled = true, deferred = true}
+
+local function place(name, status)
+  return string.format('%.0f', tonumber(string.sub(redis.sha1hex(name), 1, 11), 16) * 16 + (PLACES[status] or 0))
 end
 
-local function count_in(id) note_waiting(id, 'SADD') end
+-- Show a job in the lists, and count it among its owner's waiting jobs as long as it waits. These are sets, so
+-- nothing is counted twice. That something else stands at their keys must not stop a job.
+local function show_as(id, queue, status, owner)
+  if not ours(id) then return end
+  redis.pcall('ZADD', prefix .. ':index', place(queue, status), id)
+  if owner and owner ~= '' then
+    redis.pcall('ZADD', prefix .. ':owned', place(owner, status), id)
+    redis.pcall(WAITS[status] and 'SADD' or 'SREM', owners_key('waiting', owner), id)
+  end
+end
 
-local function count_out(id) note_waiting(id, 'SREM') end
+-- Write a job's status, and what else follows; show it as that.
+local function set_status(id, queue, status, ...)
+  redis.call('HSET', key('job', id), 'status', status, ...)
+  show_as(id, queue, status, redis.call('HGET', key('job', id), 'owner'))
+end
+
+-- Whether a task fits one of the patterns, which stand one a line.
+local function any_fits(task, patterns)
+  for pattern in string.gmatch(patterns, '[^\n]+') do
+    if string.find(task, pattern) then return true end
+  end
+  return false
+end
 
 -- Why a client may not deal with a job: {'unknown'} where there is none, {'forbidden', task} where the task is none
 -- of theirs; nil where they may. A job of another owner is to them as if there were none, in what is answered and in
@@ -95,12 +121,8 @@ local function count_out(id) note_waiting(id, 'SREM') end
 local function refusal(id, owner, tasks)
   local job = redis.pcall('HMGET', key('job', id), 'status', 'owner', 'description')
   if job.err or not job[1] or owner ~= '' and job[2] ~= owner then return {'unknown'} end
-  if tasks == '' then return nil end
-  local task = job[3] or ''
-  for pattern in string.gmatch(tasks, '[^\n]+') do
-    if string.find(task, pattern) then return nil end
-  end
-  return {'forbidden', task}
+  if tasks == '' or any_fits(job[3] or '', tasks) then return nil end
+  return {'forbidden', job[3] or ''}
 end
 
 -- What clients are shown of a job: its hash, and the newest record of its results. Both are empty where the key
@@ -114,16 +136,14 @@ end
 
 -- Put a job on its queue's end, or with `front` at its head.
 local function enqueue(id, queue, front)
-  count_in(id)
-  redis.call('HSET', key('job', id), 'status', 'queued', 'enqueued_at', iso())
+  set_status(id, queue, 'queued', 'enqueued_at', iso())
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
 end
 
 -- Put a job on its queue's schedule, for `at` in seconds since 1970.
 local function schedule(id, queue, at)
-  count_in(id)
-  redis.call('HSET', key('job', id), 'status', 'scheduled', 'scheduled_for', string.format('%.6f', at))
+  set_status(id, queue, 'scheduled', 'scheduled_for', string.format('%.6f', at))
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call('ZADD', key('scheduled', queue), string.format('%.6f', at), id)
 end
@@ -153,9 +173,8 @@ end
 -- Begin a job that left its queue: from here on it has an execution and a lease. Returns what its worker needs.
 local function begin(id, queue, worker, execution, lease)
   local member, job_key, time = id .. ':' .. execution, key('job', id), string.format('%.6f', now)
-  count_out(id)
   redis.call('HDEL', job_key, 'stop_requested', 'progress', 'error', 'taken_at', 'scheduled_for')
-  redis.call('HSET', job_key, 'status', 'started', 'started_at', iso(), 'ended_at', '',
+  set_status(id, queue, 'started', 'started_at', iso(), 'ended_at', '',
     'last_heartbeat', iso(), 'worker_name', worker, 'execution', execution)
   add(job_key, 'attempt', 1)
   redis.call('ZADD', prefix .. ':leases', string.format('%.6f', now + lease), member)
@@ -211,14 +230,9 @@ local function gone(id)
   return true
 end
 
--- Write the hash of a new job: names and values follow its id.
-local function create(id, ...)
-  redis.call('HSET', key('job', id), ...)
-  redis.call('ZADD', prefix .. ':index', 0, id)
-end
-
 -- Tell the end of a job to its callback: the delivery that its hash carries becomes a job of its own, at the
--- head of its queue. What is no delivery, or would replace another job, is dropped. Returns how long the job is kept: at least until the last attempt (coatcheck/callbacks.py).
+-- head of its queue. What is no delivery, or would replace another job, is dropped. Returns how long the job is
+-- kept: at least until the last attempt (coatcheck/callbacks.py).
 local function call_back(id, ttl)
   local delivery = redis.call('HGET', key('job', id), 'delivery')
   if not delivery then return ttl end
@@ -235,17 +249,18 @@ local function call_back(id, ttl)
   redis.call('HDEL', key('job', id), 'delivery')
   for _, name in ipairs(names) do redis.call('HDEL', key('job', id), name) end
   if not queue or #fields > 100 or redis.call('EXISTS', key('job', delivery)) == 1 then return ttl end
-  create(delivery, unpack(fields))
+  redis.call('HSET', key('job', delivery), unpack(fields))
   enqueue(delivery, queue, true)
   return math.max(ttl, 86400)
 end
 
--- End a job: its status, its registry, and the time to live of all that belongs to it.
+-- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
 local function finish(id, queue, status, registry, ttl)
   ttl = call_back(id, ttl)
-  redis.call('HSET', key('job', id), 'status', status, 'ended_at', iso())
+  set_status(id, queue, status, 'ended_at', iso())
   redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
   redis.call('EXPIRE', key('job', id), ttl)
   redis.call('EXPIRE', key('results', id), ttl)
   redis.call('EXPIRE', key('log', id), ttl)
+  redis.call('PUBLISH', key('ended', id), status)
 end

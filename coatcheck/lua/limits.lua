@@ -30,7 +30,7 @@ local function room_in(taken, per_minute, count)
   return left, math.max(0, math.ceil((taken + (count or left + 1) * MINUTE) / per_minute) - MINUTE)
 end
 
--- How many an owner has waiting. What is no set there counts nothing: see count_in.
+-- How many an owner has waiting. What is no set there counts nothing: see show_as.
 local function waiting_now(owner)
   local count = redis.pcall('SCARD', owners_key('waiting', owner))
   return type(count) == 'number' and count or 0

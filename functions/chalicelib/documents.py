@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib.context import Context
+from chalicelib.context import Context, current
 from chalicelib.requests import Request
 from coatcheck.catalog import TaskSpec
 from coatcheck.document import job_fields
 from coatcheck.job import Job
+from coatcheck.scopes import Scope
 
 
 def job_document(job: Job, request: Request) -> dict[str, Any]:
     """All of a job."""
     address = request.link("jobs", job.id)
+    fields = job_fields(job)
+    if job.error is not None and not sees_tracebacks(request):
+        fields["error"]["traceback"] = None
     return {
-        **job_fields(job),
+        **fields,
         "links": {
             "self": address,
             "log": f"{address}/log",
@@ -23,6 +27,11 @@ def job_document(job: Job, request: Request) -> dict[str, Any]:
             "task": request.link("tasks", job.task),
         },
     }
+
+
+def sees_tracebacks(request: Request) -> bool:
+    """Whether the caller is shown tracebacks."""
+    return current().settings.tracebacks == "all" or Scope.ADMIN in request.caller.scopes
 
 
 def job_summary(job: Job, request: Request) -> dict[str, Any]:

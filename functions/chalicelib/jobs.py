@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib import bodies, observe
+from chalicelib import bodies, observe, waiting
 from chalicelib.context import current
 from chalicelib.documents import job_document, job_summary
 from chalicelib.options import idempotency_key
@@ -61,9 +61,12 @@ def list_jobs(request: Request) -> Answer:
 
 
 def get_job(request: Request) -> Answer:
-    """One job."""
-    job = current().adapter.get(request.parameters["id"], request.caller.access)
-    return conditional(request, json_answer(job_document(job, request), headers=PRIVATE | retry_after(job)))
+    """One job, at its end if the client wants to wait for that."""
+    context = current()
+    wish = waiting.wish(request, context)
+    job = context.adapter.get(request.parameters["id"], request.caller.access)
+    job, headers = waiting.wait(job, wish, context)
+    return conditional(request, json_answer(job_document(job, request), headers=PRIVATE | headers))
 
 
 def stop_job(request: Request) -> Answer:
@@ -117,7 +120,7 @@ def _wrong_limit(text: str | None) -> str | None:
 ROUTES = (
     Route("POST", "/jobs", submit_jobs, Scope.SUBMIT),
     Route("GET", "/jobs", list_jobs, Scope.READ, FILTERS),
-    Route("GET", "/jobs/{id}", get_job, Scope.READ),
+    Route("GET", "/jobs/{id}", get_job, Scope.READ, frozenset({"wait"})),
     Route("DELETE", "/jobs/{id}", stop_job, Scope.SUBMIT),
     Route("POST", "/jobs/{id}/retry", retry_job, Scope.SUBMIT),
     Route("GET", "/jobs/{id}/log", get_log, Scope.READ, frozenset({"after"})),

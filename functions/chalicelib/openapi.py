@@ -12,6 +12,7 @@ from chalicelib.operations import (
     JSON,
     LIMITS,
     SCHEMES,
+    WAIT_PARAMETERS,
     content,
     operation,
     parameter,
@@ -35,6 +36,7 @@ from coatcheck.errors import (
     TooManyWaitingError,
     UnavailableError,
     UnknownJobError,
+    UnknownScheduleError,
     UnknownTaskError,
     UnsupportedMediaTypeError,
 )
@@ -85,7 +87,7 @@ def describe(tasks: tuple[TaskSpec, ...], server: str, auth: str) -> dict[str, A
         },
         "servers": [{"url": server}],
         "paths": {
-            path: {method: secured(operation, auth) for method, operation in methods.items()}
+            path: {method: secured(operation, method, auth) for method, operation in methods.items()}
             for path, methods in paths.items()
         },
         "components": components,
@@ -116,8 +118,9 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
         status=202,
         answer=content({"allOf": [ref("Job"), result]}),
         job_id="/id",
-        headers=("Location", "Retry-After", *LIMITS),
-        parameters=[*OPTION_PARAMETERS, IDEMPOTENCY_KEY],
+        headers=("Location", "Retry-After", "Preference-Applied", *LIMITS),
+        ended=True,
+        parameters=[*OPTION_PARAMETERS, *WAIT_PARAMETERS, IDEMPOTENCY_KEY],
         body={**body, "required": bool(task.schema.get("required"))},
         problems=(UnknownTaskError, *BODY_PROBLEMS, *LIMIT_PROBLEMS),
     )
@@ -135,6 +138,7 @@ QUEUE_NAME: Schema = {"type": "string", "pattern": f"^{QUEUE.pattern}$"}
 LOG_CURSOR: Schema = {"type": "string", "pattern": f"^({CURSOR.pattern})?$"}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
+SCHEDULE_PROBLEMS = (UnknownTaskError, UnknownScheduleError, UnavailableError)
 
 PATHS: dict[str, Any] = {
     "/tasks": {
@@ -157,6 +161,7 @@ PATHS: dict[str, Any] = {
         "get": operation(
             "list_jobs",
             "The newest jobs",
+            description="A page may hold fewer jobs than asked for, even none, and still have a next one.",
             tags=["jobs"],
             answer=content(ref("JobList")),
             parameters=[
@@ -190,9 +195,9 @@ PATHS: dict[str, Any] = {
             tags=["jobs"],
             answer=content(ref("Job")),
             job_id="/id",
-            headers=("ETag", "Retry-After"),
+            headers=("ETag", "Retry-After", "Preference-Applied"),
             cached=True,
-            parameters=[JOB_ID_PARAMETER],
+            parameters=[JOB_ID_PARAMETER, *WAIT_PARAMETERS],
             problems=JOB_PROBLEMS,
         ),
         "delete": operation(
@@ -264,6 +269,60 @@ PATHS: dict[str, Any] = {
             tags=["service"],
             answer=content(ref("QueueList")),
             problems=(UnavailableError,),
+        )
+    },
+    "/schedules": {
+        "get": operation(
+            "list_schedules",
+            "The periodic tasks, and when they run",
+            tags=["schedules"],
+            answer=content(ref("ScheduleList")),
+            problems=(UnavailableError,),
+        )
+    },
+    "/schedules/{name}": {
+        "get": operation(
+            "get_schedule",
+            "One periodic task",
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/pause": {
+        "post": operation(
+            "pause_schedule",
+            "Let its ticks pass from now on",
+            Scope.ADMIN,
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/resume": {
+        "post": operation(
+            "resume_schedule",
+            "Let its ticks run again",
+            Scope.ADMIN,
+            tags=["schedules"],
+            answer=content(ref("Schedule")),
+            parameters=[NAME],
+            problems=SCHEDULE_PROBLEMS,
+        )
+    },
+    "/schedules/{name}/run": {
+        "post": operation(
+            "run_schedule",
+            "Submit a job with its arguments now",
+            Scope.SUBMIT,
+            tags=["schedules"],
+            status=202,
+            answer=content(ref("Job")),
+            headers=("Location", "Retry-After", *LIMITS),
+            parameters=[NAME],
+            problems=(*SCHEDULE_PROBLEMS, *LIMIT_PROBLEMS),
         )
     },
     "/metrics": {

@@ -8,8 +8,9 @@ from typing import Any
 from chalicelib.bodies import FORM
 from chalicelib.problems import PROBLEM_JSON
 from chalicelib.responses import JSON
-from chalicelib.schemas import ID, TEXT, Schema, ref
+from chalicelib.schemas import COUNT, ID, TEXT, Schema, ref
 from coatcheck.errors import (
+    CrossSiteError,
     ForbiddenError,
     InternalError,
     InvalidRequestError,
@@ -26,6 +27,7 @@ __all__ = [
     "JSON",
     "LIMITS",
     "SCHEMES",
+    "WAIT_PARAMETERS",
     "content",
     "operation",
     "parameter",
@@ -36,6 +38,7 @@ HEADERS: dict[str, Schema] = {
     "ETag": {"schema": TEXT, "description": "Send it as If-None-Match, to be told 304 when nothing changed."},
     "WWW-Authenticate": {"schema": TEXT, "description": "How to tell who calls."},
     "Location": {"schema": TEXT, "description": "Where the job is."},
+    "Preference-Applied": {"schema": TEXT, "description": "How long the request would have waited at most."},
     "Retry-After": {
         "schema": {"type": "integer"},
         "description": "Seconds until it makes sense to ask again.",
@@ -76,6 +79,10 @@ def parameter(name: str, schema: Schema, place: str = "query", description: str 
 
 
 JOB_ID_PARAMETER = parameter("id", ID, "path")
+WAIT_PARAMETERS = (
+    parameter("wait", {**COUNT, "description": "Answer at the job's end, or after so many seconds."}),
+    parameter("Prefer", TEXT, "header", "'wait=20' is the same as the parameter wait (RFC 7240)."),
+)
 IF_NONE_MATCH = parameter("If-None-Match", TEXT, "header", "The ETag of an earlier answer.")
 
 
@@ -94,6 +101,7 @@ def operation(
     status: int = 200,
     headers: Sequence[str] = (),
     cached: bool = False,
+    ended: bool = False,
     parameters: Sequence[dict[str, Any]] = (),
     body: dict[str, Any] | None = None,
     problems: Sequence[type[ProblemError]] = (),
@@ -102,9 +110,10 @@ def operation(
 ) -> dict[str, Any]:
     """An operation.
 
-    Takes its scope, the content of the answer and its status; ``cached``: it has an ETag; the problems
-    beside those that any operation may answer; ``others``: responses that are no problems; ``job_id``: where
-    the answer has a job's id, as a JSON Pointer.
+    Takes its scope, the content of the answer and its status; ``cached``: it has an ETag; ``ended``: it
+    answers 200 where the client has waited for the job's end; the problems beside those that any operation
+    may answer; ``others``: responses that are no problems; ``job_id``: where the answer has a job's id, as a
+    JSON Pointer.
     """
     success: dict[str, Any] = {"description": summary + ".", **answer}
     if headers:
@@ -114,6 +123,9 @@ def operation(
             name: {"operationId": name, "parameters": {"id": f"$response.body#{job_id}"}} for name in OF_A_JOB
         }
     responses: dict[str, Any] = {str(status): success}
+    if ended:
+        responses["200"] = {"description": "It has ended already.", **answer}
+        responses["200"]["headers"] = {name: HEADERS[name] for name in headers if name != "Retry-After"}
     if cached:
         responses["304"] = {"description": "Nothing changed since If-None-Match."}
     responses |= problem_responses((InvalidRequestError, *problems, InternalError)) | dict(others or {})
@@ -132,18 +144,17 @@ def operation(
     return document
 
 
-def secured(operation: Mapping[str, Any], auth: str) -> dict[str, Any]:
+def secured(operation: Mapping[str, Any], method: str, auth: str) -> dict[str, Any]:
     """The operation as it is with that setting of COATCHECK_AUTH."""
     document = dict(operation)
     scope = document.pop(SCOPE)
-    if auth == "none" or scope is None:
+    if scope is None or (auth == "none" and method == "get"):
         return document
-    refusals = problem_responses((UnauthorizedError, ForbiddenError))
-    return {
-        **document,
-        "security": [{auth: [str(scope)]}],
-        "responses": dict(sorted((document["responses"] | refusals).items())),
-    }
+    if auth != "none":
+        document["security"] = [{auth: [str(scope)]}]
+    refusals = problem_responses((CrossSiteError,) if auth == "none" else (UnauthorizedError, ForbiddenError))
+    document["responses"] = dict(sorted((document["responses"] | refusals).items()))
+    return document
 
 
 def problem_responses(kinds: Sequence[type[ProblemError]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from chalice.app import ChaliceUnhandledError
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib.responses import PRIVATE, Answer, json_answer, to_chalice
+from chalicelib.responses import GUARDED, PRIVATE, Answer, json_answer, to_chalice
 from coatcheck.errors import (
     MAX_ERRORS,
     CatalogError,
@@ -86,7 +86,7 @@ def problem(error: ProblemError, instance: str | None = None) -> Answer:
         document["errors"] = [{"pointer": item.pointer, "detail": item.detail} for item in shown]
         if len(error.errors) > MAX_ERRORS:
             document["detail"] += f" The first {MAX_ERRORS} errors are listed."
-    return json_answer(document, error.status, PRIVATE | error.headers, PROBLEM_JSON)
+    return json_answer(document, error.status, GUARDED | PRIVATE | error.headers, PROBLEM_JSON)
 
 
 def not_found(path: str) -> Answer:
@@ -96,7 +96,7 @@ def not_found(path: str) -> Answer:
 
 def method_not_allowed(path: str, allowed: list[str]) -> Answer:
     """The answer to a method that a path does not take."""
-    methods = ", ".join(sorted(allowed))
+    methods = ", ".join(sorted({*allowed} - {"OPTIONS"}))
     return problem(MethodNotAllowedError(f"{path} takes {methods}.", headers={"Allow": methods}))
 
 

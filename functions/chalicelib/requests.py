@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from chalice.app import Request as ChaliceRequest
 
+from chalicelib import lambda_runtime
 from chalicelib.callers import ANYBODY, Caller
 from coatcheck.errors import FieldError, InvalidRequestError
 
@@ -26,7 +29,8 @@ class Request:
     """One HTTP request.
 
     ``path`` is what the client asked for, ``prefix`` the part of it that the app lives below: the stage
-    of API Gateway (``/api``) or nothing. ``headers`` have lower-case names. ``caller`` is who calls.
+    of API Gateway (``/api``) or nothing. ``headers`` have lower-case names. ``deadline`` is when it has to be
+    answered, by ``time.monotonic``. ``caller`` is who calls.
     """
 
     method: str
@@ -36,6 +40,7 @@ class Request:
     query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     body: bytes
+    deadline: float = math.inf
     caller: Caller = ANYBODY
 
     def link(self, *segments: str) -> str:
@@ -94,6 +99,7 @@ def from_chalice(
         query={} if query is None else {name: query.getlist(name) for name in query},
         headers=headers,
         body=body if isinstance(body, bytes) else body.encode(),
+        deadline=time.monotonic() + lambda_runtime.seconds_left(request),
         caller=caller,
     )
 

@@ -25,6 +25,15 @@ REVALIDATE = {"Cache-Control": "no-cache"}
 PRIVATE = {"Cache-Control": "no-store"}
 """Never keep it: it holds what a client's job was about, and changes."""
 
+GUARDED = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""What every answer tells browsers: that it is data, to be shown and run by nobody (OWASP REST Security)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -75,5 +84,5 @@ def retry_after(job: Job) -> dict[str, str]:
 
 def to_chalice(answer: Answer) -> ChaliceResponse:
     """The answer as a Chalice view returns it."""
-    headers: dict[str, str | list[str]] = {"X-Content-Type-Options": "nosniff", **answer.headers}
+    headers: dict[str, str | list[str]] = {**GUARDED, **answer.headers}
     return ChaliceResponse(answer.body, headers=headers, status_code=answer.status)

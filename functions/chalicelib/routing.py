@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from chalicelib.context import current, gateway_path
 from chalicelib.problems import HandlerError
 from chalicelib.requests import Request, from_chalice, headers_of
 from chalicelib.responses import Answer, to_chalice
+from chalicelib.sites import check_site, preflight
 from coatcheck.scopes import Scope
 
 Handler = Callable[[Request], Answer]
@@ -39,9 +40,16 @@ class Route:
     query: frozenset[str] | None = frozenset()
 
 
-def bind(app: Chalice, routes: Iterable[Route], authorizer: Authorizer) -> None:
-    """Register the routes with an app. Takes whom API Gateway asks before it lets a request pass."""
+def bind(app: Chalice, routes: Sequence[Route], authorizer: Authorizer) -> None:
+    """Register the routes with an app, and OPTIONS for each path.
+
+    Takes whom API Gateway asks before it lets a request pass.
+    """
+    methods: dict[str, list[str]] = {}
     for route in routes:
+        methods.setdefault(route.path, []).append(route.method)
+    questions = [Route("OPTIONS", path, preflight(taken), PUBLIC, None) for path, taken in methods.items()]
+    for route in (*routes, *questions):
         options: dict[str, Any] = {} if route.scope is PUBLIC else {"authorizer": authorizer}
         name = f"{route.method.lower()} {route.path}"
         app.route(route.path, name=name, methods=[route.method], content_types=ANY_TYPE, **options)(
@@ -64,10 +72,14 @@ def _view(app: Chalice, route: Route) -> Callable[..., ChaliceResponse]:
 
 
 def _request(received: ChaliceRequest, route: Route) -> Request:
-    """The request, from a caller who may send it. Raises UnauthorizedError, ForbiddenError."""
+    """The request, from a caller who may send it.
+
+    Raises UnauthorizedError, ForbiddenError, CrossSiteError.
+    """
     if route.scope is PUBLIC:
         return from_chalice(received, gateway_path())
     headers = headers_of(received)
+    check_site(route.method, headers, current().settings)
     caller = caller_of(current().settings, received.context, headers)
     caller.check_scope(route.scope)
     return from_chalice(received, gateway_path(), headers, caller)

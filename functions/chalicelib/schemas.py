@@ -128,6 +128,25 @@ TASK: dict[str, Schema] = {
     "links": record({"self": TEXT, "submit": TEXT}),
 }
 
+SCHEDULE: dict[str, Schema] = {
+    "task": TEXT,
+    "title": TEXT,
+    "cron": {**TEXT_OR_NULL, "description": "Minute, hour, day, month, weekday."},
+    "every": {"type": ["integer", "null"], "description": "Seconds between two ticks."},
+    "timezone": {**TEXT, "description": "A name of the IANA's, such as Europe/Berlin."},
+    "arguments": {"type": "object"},
+    "overlap": {"type": "string", "enum": ["skip", "queue"]},
+    "catch_up": {"type": "string", "enum": ["last", "all", "none"]},
+    "paused": FLAG,
+    "next": {**TIME_OR_NULL, "description": "The next tick; null while it is paused."},
+    "last": {**TIME_OR_NULL, "description": "The last tick that became a job."},
+    "last_job": TEXT_OR_NULL,
+    "skipped": {**COUNT, "description": "Ticks without a job, since the one before had not ended."},
+    "links": record(
+        {"self": TEXT, "task": TEXT, "last_job": TEXT_OR_NULL, "pause": TEXT, "resume": TEXT, "run": TEXT}
+    ),
+}
+
 WORKER: dict[str, Schema] = {
     "name": TEXT,
     "state": TEXT,
@@ -191,6 +210,8 @@ SHARED: dict[str, Schema] = {
     "TaskList": record({"tasks": array(ref("Task")), "version": TEXT}),
     "Worker": record(WORKER),
     "QueueList": record({"queues": array(record(QUEUE))}),
+    "Schedule": record(SCHEDULE, "A periodic task."),
+    "ScheduleList": record({"schedules": array(ref("Schedule"))}),
     "Health": record(
         {
             "status": {"type": "string", "enum": ["ok", "degraded", "unavailable"]},

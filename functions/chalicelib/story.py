@@ -10,6 +10,7 @@ from typing import Any
 
 from chalicelib import bodies
 from chalicelib.context import current
+from chalicelib.documents import sees_tracebacks
 from chalicelib.options import Options
 from chalicelib.requests import Request
 from chalicelib.responses import JSON, PRIVATE, Answer
@@ -45,7 +46,7 @@ def get_status(request: Request) -> Answer:
         return _answer({"status": "unknown"})
     document = {"status": job.status.value, "result": job.result}
     if job.status is JobStatus.FAILED:
-        document["message"] = _message(job)
+        document["message"] = _message(job, sees_tracebacks(request))
     return _answer(document)
 
 
@@ -65,10 +66,10 @@ def find_task(catalog: Catalog, text: str) -> TaskSpec:
     return matches[0] if matches else catalog.get(text)
 
 
-def _message(job: Job) -> str | None:
+def _message(job: Job, traceback: bool) -> str | None:
     if job.error is None:
         return None
-    lines = (job.error.traceback or "").strip().splitlines()
+    lines = (job.error.traceback or "").strip().splitlines() if traceback else []
     return lines[-1] if lines else f"{job.error.type}: {job.error.message}"
 
 

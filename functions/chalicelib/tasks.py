@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
-from chalicelib import bodies
+from chalicelib import bodies, waiting
 from chalicelib.context import Context, current
 from chalicelib.documents import job_document, task_document
 from chalicelib.options import NAMES, from_query, idempotency_key
@@ -15,6 +17,7 @@ from chalicelib.responses import PRIVATE, REVALIDATE, Answer, conditional, json_
 from chalicelib.routing import Route
 from chalicelib.submissions import Entry, submit
 from coatcheck.catalog import TaskSpec
+from coatcheck.errors import UnavailableError, UnknownJobError
 from coatcheck.job import Job
 from coatcheck.schema import coerce_form, validate
 from coatcheck.scopes import Scope
@@ -37,15 +40,25 @@ def get_task(request: Request) -> Answer:
 
 
 def submit_task(request: Request) -> Answer:
-    """Submit a job: the body is the task's arguments."""
+    """Submit a job: the body is the task's arguments. A client may want to wait for its end."""
     context = current()
+    wish = waiting.wish(request, context)
     task = _task(request, context)
     arguments = _arguments(request, task, context.settings.max_body)
     options = from_query(request, context)
     key = idempotency_key(request)
     validate(task, arguments)
     [job], limits = submit(context, [Entry(task, arguments, options)], key, request.caller.owner)
-    return accepted(job, request, limits)
+    try:
+        job, headers = waiting.wait(job, wish, context)
+    except (UnavailableError, UnknownJobError):
+        return accepted(job, request, limits)  # as it is: who is told of an error might submit it again
+    answer = accepted(job, request, limits)
+    return replace(
+        answer,
+        status=HTTPStatus.OK if job.ended else HTTPStatus.ACCEPTED,
+        headers={**answer.headers, **headers},
+    )
 
 
 def accepted(job: Job, request: Request, limits: Mapping[str, str] | None = None) -> Answer:
@@ -72,5 +85,5 @@ def _arguments(request: Request, task: TaskSpec, max_body: int) -> dict[str, Any
 ROUTES = (
     Route("GET", "/tasks", list_tasks, Scope.READ),
     Route("GET", "/tasks/{name}", get_task, Scope.READ),
-    Route("POST", "/tasks/{name}", submit_task, Scope.SUBMIT, NAMES),
+    Route("POST", "/tasks/{name}", submit_task, Scope.SUBMIT, NAMES | {"wait"}),
 )

@@ -33,6 +33,11 @@ GOALS = {
         "GET /jobs/ID: coatcheck up",
         "memory: coatcheck / RQ",
     ],
+    "waiting": [
+        "late, p50: asking each 500 ms / waiting",
+        "late, p99: waiting",
+        "submission: 1,000 wait / nobody",
+    ],
     "package": ["import: coatcheck package / chalice package", "first request after the import"],
     "growth": [
         "submit: large / small",

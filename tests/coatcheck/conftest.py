@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+from redis.connection import AbstractConnection
 
 from coatcheck.codec import encode_error, encode_result, encode_traceback
 from coatcheck.connection import as_text
@@ -107,3 +108,17 @@ class WorkerByHand:
 def worker(client: redis.Redis, keys: Keys, settings: Settings) -> WorkerByHand:
     """A worker by hand in the test's namespace."""
     return WorkerByHand(client, keys, Scripts(client, settings.prefix))
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Everything that any client sends, an entry for each round trip."""
+    entries: list[bytes] = []
+    original = AbstractConnection.send_packed_command
+
+    def send_packed_command(self: AbstractConnection, command: Any, check_health: bool = True) -> None:
+        entries.append(command if isinstance(command, bytes) else b"".join(command))
+        original(self, command, check_health)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", send_packed_command)
+    return entries

@@ -35,20 +35,6 @@ def waiting(client: redis.Redis, keys: Keys, queue: str = "default") -> list[str
     return [as_text(member) for member in client.lrange(keys.queue(queue), 0, -1)]
 
 
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Everything that any client sends, an entry for each round trip."""
-    entries: list[bytes] = []
-    original = AbstractConnection.send_packed_command
-
-    def send_packed_command(self: AbstractConnection, command: Any, check_health: bool = True) -> None:
-        entries.append(command if isinstance(command, bytes) else b"".join(command))
-        original(self, command, check_health)  # type: ignore[no-untyped-call]
-
-    monkeypatch.setattr(AbstractConnection, "send_packed_command", send_packed_command)
-    return entries
-
-
 def command_of(entry: bytes) -> bytes:
     return entry.split(b"\r\n")[2]
 

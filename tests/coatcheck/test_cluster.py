@@ -48,6 +48,21 @@ def test_submit_status_list_and_worker_work_on_a_cluster(
         assert adapter.queues(["default"])[0].counts["finished"] == 1
 
 
+def test_who_waits_on_a_cluster_hears_of_the_end(adapter: QueueAdapter, submit: Callable[..., Job]) -> None:
+    job = submit("odd.add")
+    looks = []
+
+    def look() -> Job:
+        looks.append(adapter.get(job.id))
+        if len(looks) == 1:
+            adapter.cancel(job.id)
+        return looks[-1]
+
+    ended = adapter.waiters.wait(job.id, 60, look)
+    assert ended is not None and ended.status is JobStatus.CANCELED
+    assert len(looks) == 2
+
+
 def test_a_client_follows_the_keys_to_another_node(cluster: Cluster, settings: Settings) -> None:
     with connect(settings) as client:
         adapter = QueueAdapter(client, settings)

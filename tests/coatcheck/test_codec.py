@@ -31,6 +31,7 @@ from coatcheck.job import Job, JobError, JobStatus, Progress, Submission, format
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings
 from tests.coatcheck.conftest import WorkerByHand
+from tests.support.invariants import place
 from tests.support.processes import ROOT, environment
 
 ASK_RQ = """
@@ -299,7 +300,9 @@ def plant(client: redis.Redis, keys: Keys) -> Callable[..., str]:
         job_id = new_job_id()
         planted: dict[Any, Any] = good_fields() | changed
         client.hset(keys.job(job_id), mapping=planted)
-        client.zadd(keys.index, {job_id: 0})
+        client.sadd(keys.queues, keys.queue("default"))
+        status = planted["status"] if planted.get("status") in list(JobStatus) else "queued"
+        client.zadd(keys.index, {job_id: place("default", status)})
         if record:
             client.xadd(keys.results(job_id), record)
         return job_id

@@ -14,13 +14,38 @@ from coatcheck.adapter import JobPage, QueueAdapter
 from coatcheck.errors import InvalidRequestError
 from coatcheck.job import Job, JobStatus, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
+from coatcheck.scopes import EVERYTHING, Access
+from coatcheck.settings import Settings
 from tests.coatcheck.conftest import WorkerByHand
+from tests.support.invariants import place
+from worker_image.janitor import Janitor
 
 MOMENT = 1_700_000_000.0
 
 
-def submissions(count: int, *, now: float | None = None, task: str = "odd.add") -> list[Submission]:
-    return [Submission(task, {"left": 1}, "default", 60, 600, id=new_job_id(now)) for _ in range(count)]
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"status": JobStatus.QUEUED},
+    {"status": JobStatus.FINISHED},
+    {"queue": "default"},
+    {"queue": "default", "status": JobStatus.CANCELED},
+    {"access": Access("ann")},
+    {"access": Access("ann"), "status": JobStatus.FINISHED},
+    {"task": "odd.add"},
+]
+
+
+def submissions(
+    count: int,
+    *,
+    now: float | None = None,
+    task: str = "odd.add",
+    queue: str = "default",
+    owner: str | None = None,
+) -> list[Submission]:
+    return [
+        Submission(task, {"left": 1}, queue, 60, 600, id=new_job_id(now), owner=owner) for _ in range(count)
+    ]
 
 
 def newest_first(jobs: list[Job] | list[Submission]) -> list[str]:
@@ -133,7 +158,6 @@ def test_a_listed_job_has_no_arguments_and_no_result(
 def test_pages_of_any_size_hold_every_job_once(
     limit: int, status: JobStatus | None, adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "CHUNK", 2)
     jobs = adapter.submit(submissions(3) + submissions(3, now=MOMENT))
     found = list(pages(adapter, limit, status=status))
     assert [job.id for page in found for job in page.jobs] == newest_first(jobs)
@@ -148,11 +172,7 @@ def test_the_last_page_has_no_next_one_also_when_it_is_full(
     assert len(list(pages(adapter, limit))) == count
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 200])
-def test_jobs_of_the_same_millisecond_are_paged_like_others(
-    chunk: int, adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listing, "CHUNK", chunk)
+def test_jobs_of_the_same_millisecond_are_paged_like_others(adapter: QueueAdapter) -> None:
     jobs = adapter.submit(submissions(11, now=MOMENT))
     assert walk(adapter, 2) == newest_first(jobs)
     assert walk(adapter, 2, status=JobStatus.QUEUED) == newest_first(jobs)
@@ -166,7 +186,6 @@ def test_jobs_that_come_and_go_between_pages_make_no_gap_and_no_repetition(
     keys: Keys,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listing, "CHUNK", 2)
     jobs = newest_first(adapter.submit(submissions(12, now=MOMENT)))
     shown: list[str] = []
     gone: set[str] = set()
@@ -185,22 +204,6 @@ def test_jobs_that_come_and_go_between_pages_make_no_gap_and_no_repetition(
     assert len(gone) == 3
 
 
-def test_jobs_that_are_pruned_while_a_page_is_read_make_no_gap(
-    adapter: QueueAdapter, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listing, "CHUNK", 3)
-    jobs = newest_first(adapter.submit(submissions(9, now=MOMENT)))
-    original = listing._summaries
-
-    def pruned(client: redis.Redis, keys: Keys, chunk: list[str]) -> list[Job | None]:
-        found = original(client, keys, chunk)
-        client.zrem(keys.index, *chunk)
-        return found
-
-    monkeypatch.setattr(listing, "_summaries", pruned)
-    assert [job.id for job in adapter.list().jobs] == jobs
-
-
 def test_expired_jobs_are_passed_over(adapter: QueueAdapter, client: redis.Redis, keys: Keys) -> None:
     jobs = newest_first(adapter.submit(submissions(6)))
     client.delete(*(keys.job(job_id) for job_id in jobs[::2]))
@@ -211,7 +214,6 @@ def test_one_page_looks_at_a_bounded_number_of_jobs_and_says_where_to_go_on(
     adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "SCAN_LIMIT", 4)
-    monkeypatch.setattr(listing, "CHUNK", 3)
     wanted = newest_first(adapter.submit(submissions(2, now=MOMENT, task="a.wanted")))
     others = newest_first(adapter.submit(submissions(9)))
     first = adapter.list(task="a.wanted")
@@ -221,21 +223,81 @@ def test_one_page_looks_at_a_bounded_number_of_jobs_and_says_where_to_go_on(
     assert [len(page.jobs) for page in pages(adapter, 50, task="a.wanted")] == [0, 0, 2]
 
 
-def test_a_page_is_read_in_few_round_trips_however_large_the_limit(
-    adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("filters", [{}, {"status": JobStatus.QUEUED}, {"task": "odd.add"}])
+def test_a_page_is_read_in_one_round_trip_however_large_the_limit(
+    filters: dict[str, Any], adapter: QueueAdapter, sent: list[bytes]
 ) -> None:
     adapter.submit(submissions(500))
-    trips = 0
-    original = listing._summaries
+    adapter.list()
+    sent.clear()
+    assert len(adapter.list(limit=200, **filters).jobs) == 200
+    assert len(sent) == 1
 
-    def counted(client: redis.Redis, keys: Keys, chunk: list[str]) -> list[Job | None]:
-        nonlocal trips
-        trips += 1
-        return original(client, keys, chunk)
 
-    monkeypatch.setattr(listing, "_summaries", counted)
-    assert len(adapter.list(limit=200).jobs) == 200
-    assert trips == 2
+@pytest.mark.parametrize("filters", FILTERS, ids=str)
+def test_what_a_page_costs_redis_does_not_depend_on_how_many_jobs_there_are(
+    filters: dict[str, Any], adapter: QueueAdapter, client: redis.Redis, worker: WorkerByHand
+) -> None:
+    def more(count: int) -> None:
+        """As many again of each: waiting, finished and canceled, of two owners and on two queues."""
+        for owner in ("ann", "bob"):
+            for queue in ("default", "other"):
+                jobs = adapter.submit(submissions(count, owner=owner, queue=queue))
+                for job in jobs[: count // 4]:
+                    adapter.cancel(job.id)
+            for _ in range(count // 4):
+                worker.run()
+
+    def commands() -> int:
+        client.config_resetstat()
+        page = adapter.list(limit=10, **filters)
+        assert len(page.jobs) == 10 and page.next
+        second = adapter.list(limit=10, cursor=page.next, **filters)
+        assert second.jobs[0].id < page.jobs[-1].id
+        return sum(int(each["calls"]) for each in client.info("commandstats").values())
+
+    more(44)
+    few = commands()
+    more(400)
+    # A cursor is sought by halves: ten times as many jobs are four looks more in each of the ranges.
+    assert commands() < few + 4 * 8
+
+
+def test_a_list_of_an_owner_is_of_their_jobs_in_each_status(
+    adapter: QueueAdapter, worker: WorkerByHand
+) -> None:
+    for number in range(30):
+        (job,) = adapter.submit(submissions(1, owner=("ann", "bob", None)[number % 3]))
+        for act in (lambda: None, worker.run, lambda: worker.run("failed"), lambda: adapter.cancel(job.id)):  # noqa: B023
+            if number % 4 == 0:
+                act()
+                break
+            number //= 4
+    everything = adapter.list(limit=100).jobs
+    for owner in ("ann", "bob", "eve"):
+        access = Access(owner)
+        for status in (None, *JobStatus):
+            wanted = [job.id for job in everything if job.owner == owner and status in (None, job.status)]
+            assert [job.id for job in adapter.list(access=access, status=status).jobs] == wanted
+            assert walk(adapter, 2, access=access, status=status) == wanted
+            assert walk(adapter, 2, access=access, status=status, queue="default") == wanted
+
+
+def test_an_entry_that_others_left_behind_is_put_right_by_the_janitor(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys, settings: Settings
+) -> None:
+    (job,) = adapter.submit(submissions(1, owner="ann"))
+    client.lrem(keys.queue("default"), 0, job.id)
+    client.hset(keys.job(job.id), "status", "failed")  # as RQ's own worker does
+    assert adapter.list(status=JobStatus.FAILED).jobs == []
+    assert adapter.list(status=JobStatus.QUEUED).jobs == []
+    assert [found.id for found in adapter.list().jobs] == [job.id]
+    Janitor(client, settings, ["default"]).tick()
+    for access in (EVERYTHING, Access("ann")):
+        assert [found.id for found in adapter.list(status=JobStatus.FAILED, access=access).jobs] == [job.id]
+    client.delete(keys.job(job.id))
+    Janitor(client, settings, ["default"]).tick()
+    assert not client.exists(keys.index, keys.owned)
 
 
 @pytest.mark.parametrize(
@@ -252,8 +314,7 @@ def test_a_cursor_that_no_page_gave_is_refused(
 def test_entries_of_the_index_that_are_no_ids_do_no_harm(
     adapter: QueueAdapter, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "CHUNK", 1)
     (job,) = adapter.submit(submissions(1))
     for member in (b"\x80", b"\xff\xfe", b"", b"zzz", b"0" * 36 + b"\n", b"a:b"):
-        client.zadd(keys.index, {member: 0})
+        client.zadd(keys.index, {member: place("default", "queued")})
     assert [found.id for found in adapter.list().jobs] == [job.id]

@@ -30,13 +30,16 @@ from hypothesis.stateful import (
 )
 
 from coatcheck.adapter import QueueAdapter
+from coatcheck.catalog import TaskSpec
 from coatcheck.connection import as_text
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, UnknownJobError
 from coatcheck.job import ENDED_STATUSES, RETRYABLE_STATUSES, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
 from coatcheck.recovery import MAX_LOST
+from coatcheck.schedule import Schedule
 from coatcheck.scripts import FOLDER, Scripts
 from coatcheck.settings import Settings
+from coatcheck.ticker import Ticker
 from coatcheck.transitions import TRANSITIONS, transition
 from tests.coatcheck.conftest import WorkerByHand
 from tests.support.invariants import violations
@@ -85,6 +88,8 @@ class ModelJob:
     """The last run that ended, and what it was answered."""
     log: str = ""
     result: Any = None
+    told: list[str] = field(default_factory=list)
+    """What those who wait for its end must have heard."""
 
     @property
     def waits(self) -> bool:
@@ -101,6 +106,8 @@ class ModelJob:
         step = transition(name)
         assert step.source == self.status, f"{name} does not lead from {self.status}"
         self.status = step.target
+        if step.source != step.target and step.target in ENDED_STATUSES:
+            self.told.append(str(step.target))
         SEEN.add(name)
 
 
@@ -151,6 +158,9 @@ class Jobs(RuleBasedStateMachine):
         self.submitted: dict[str, tuple[str, list[str]]] = {}
         self.past: list[tuple[ModelWorker, str, str]] = []
         """Runs that were begun, by whom, the execution and the job: their workers may come back late."""
+        self.line = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self.line.psubscribe(self.keys.ended("*"))
+        self.line.subscribe(self.keys.waiter("all"))
         scripts = Scripts(client, self.settings.prefix)
         self.workers = [
             ModelWorker(WorkerByHand(client, self.keys, scripts, f"worker-{number}", LEASE))
@@ -163,6 +173,7 @@ class Jobs(RuleBasedStateMachine):
         self.tick()
 
     def teardown(self) -> None:
+        self.line.close()
         self.client.delete(*self.client.scan_iter(f"{self.keys.prefix}*", count=10_000))
 
     # Clients
@@ -199,6 +210,19 @@ class Jobs(RuleBasedStateMachine):
         assert [job.id for job in answer] == [each.id for each in batch]
         if key is not None:
             self.submitted[key] = (fingerprint, [each.id for each in batch])
+
+    @precondition(lambda self: len(self.jobs_that(lambda job: job.status)) < 8)
+    @rule()
+    def come_due(self) -> None:
+        # A schedule that nobody has seen for long, and that has a secret of its own.
+        self.client.delete(self.keys.schedule("t"))
+        self.client.hset(self.keys.schedule("t"), "last", "0")
+        task = TaskSpec("t", "", "", {}, schedule=Schedule(every=60))
+        assert Ticker(self.client, self.settings, [task]).tick() == [("t", "new")]
+        job_id = as_text(self.client.hget(self.keys.schedule("t"), "job"))
+        job = self.jobs[job_id] = ModelJob(job_id, None, None, 0)
+        job.go("come due")
+        self.queue.waiting.append(job_id)
 
     @precondition(lambda self: self.jobs)
     @rule(pick=Pick)
@@ -524,6 +548,18 @@ class Jobs(RuleBasedStateMachine):
         assert [as_text(member) for member in taken] == self.queue.taken
         assert [int(value or 0) for value in left] == [job.retries_left for job in kept.values()]
 
+    @invariant()
+    def who_waits_for_an_end_hears_of_it_once(self) -> None:
+        self.client.publish(self.keys.waiter("all"), "said")
+        while True:
+            heard = self.line.get_message(timeout=5)
+            if heard is not None and heard["type"] == "message":
+                break
+            if heard is not None:
+                job_id = as_text(heard["channel"]).removeprefix(self.keys.ended(""))
+                assert self.jobs[job_id].told.pop(0) == as_text(heard["data"])
+        assert [job.id for job in self.jobs.values() if job.told] == []
+
     # Choosing
 
     def any_job(self, pick: int) -> ModelJob:
@@ -573,6 +609,7 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
             machine.redis_and_model_agree()
 
     do("submit", "take", "begin", "renew", "finish", "expire")
+    do("come_due", "take", "begin", "finish", "expire")
     do("submit", "submit", "take", "begin")
     do("finish", further=True, again=True)
     do("finish", further=True)

@@ -168,7 +168,7 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
             ward.redis.zrem(ward.registry("scheduled"), ward.jobs["scheduled"]),
             ward.redis.hset(ward.job("scheduled"), "status", "deferred"),
         ),
-        ["scheduled-nowhere"],
+        ["index-differs", "index-differs", "scheduled-nowhere"],
     ),
     "a started job has no lease": (
         lambda ward: ward.redis.delete(ward.keys.leases),
@@ -228,7 +228,7 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     ),
     "a queued job's hash is gone": (
         lambda ward: lose_hash(ward, "queued"),
-        ["counted-not-waiting", "gone-but-indexed", "gone-but-listed"],
+        ["counted-not-waiting", "gone-but-indexed", "gone-but-indexed", "gone-but-listed"],
     ),
     "a finished job's hash is gone": (
         lambda ward: lose_hash(ward, "finished"),
@@ -236,7 +236,7 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     ),
     "a scheduled job's hash is gone": (
         lambda ward: lose_hash(ward, "scheduled"),
-        ["counted-not-waiting", "gone-but-indexed", "gone-but-listed"],
+        ["counted-not-waiting", "gone-but-indexed", "gone-but-indexed", "gone-but-listed"],
     ),
     "an expired job is still listed": (
         lambda ward: (
@@ -260,6 +260,10 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     "a job is not in the index": (
         lambda ward: ward.redis.zrem(ward.keys.index, ward.jobs["failed"]),
         ["not-indexed"],
+    ),
+    "a list shows a job as something else": (
+        lambda ward: ward.redis.zadd(ward.keys.index, {ward.jobs["failed"]: 0}),
+        ["index-differs"],
     ),
     "a queue is not in the set of queues": (
         lambda ward: ward.redis.srem(ward.keys.queues, ward.keys.queue("other")),

@@ -54,6 +54,10 @@ class Api:
         self._routes = RouteMatcher(list(application.routes))
         self.authorizer: dict[str, str] | None = None
         self.identity: dict[str, str] = {}
+        self.received: int | None = None
+        """When API Gateway received the request, in milliseconds since 1970."""
+        self.seconds = 28
+        """How long Lambda lets the function run."""
 
     def request(
         self, method: str, url: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
@@ -77,11 +81,12 @@ class Api:
                 "path": self._prefix + parts.path,
                 "authorizer": self.authorizer,
                 "identity": self.identity,
+                "requestTimeEpoch": self.received,
             },
             "body": None if raw is None else base64.b64encode(raw).decode(),
             "isBase64Encoded": raw is not None,
         }
-        answer = self._app(event, LambdaContext("coatcheck", 512))
+        answer = self._app(event, LambdaContext("coatcheck", 512, self.seconds * 1000))
         single = {name.lower(): value for name, value in answer["headers"].items()}
         assert answer["multiValueHeaders"] == {}
         return Reply(answer["statusCode"], single, answer["body"])

@@ -114,6 +114,8 @@ event = {"resource": "/tasks/{name}", "path": "/tasks/t.t", "httpMethod": "POST"
   "body": "{}", "isBase64Encoded": False}
 class Context:
     aws_request_id = "request-1"
+    def get_remaining_time_in_millis(self):
+        return 28_000
 answer = app(event, Context())
 print(answer["statusCode"], "opentelemetry.sdk.trace" in sys.modules, flush=True)
 import os

@@ -85,7 +85,7 @@ def test_an_error_between_gateway_and_view_is_a_problem_too(caplog: pytest.LogCa
 def test_a_reply_that_redis_should_not_give_is_an_internal_error(
     api: Api, client: redis.Redis, keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client.set(keys.index, "not a sorted set")
+    client.set(keys.queues, "not a set")
     assert api.get("/jobs").is_problem(500, "internal-error")
     assert "WRONGTYPE" in caplog.text
 

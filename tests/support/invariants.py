@@ -16,6 +16,7 @@ import redis
 ENDED = {"finished": "finished", "failed": "failed", "stopped": "failed", "canceled": "canceled"}
 """The registry that holds an ended job, by its status."""
 WAITING = ("queued", "scheduled", "deferred")
+STATUSES = (*WAITING, "started", *ENDED)
 REGISTRIES = ("scheduled", "deferred", "wip", "finished", "failed", "canceled")
 WHOLE = ("status", "origin", "data", "created_at", "timeout", "result_ttl", "failure_ttl")
 """What the hash of every job has."""
@@ -73,6 +74,11 @@ def _text(content: Any) -> Any:
     if isinstance(content, list | tuple | set):
         return [_text(part) for part in content]
     return content
+
+
+def place(name: str, status: str) -> float:
+    """Where the lists of jobs have those of a queue or an owner that have a status."""
+    return int(hashlib.sha1(name.encode()).hexdigest()[:11], 16) * 16 + 1 + STATUSES.index(status)
 
 
 class _Checker:
@@ -151,10 +157,18 @@ class _Checker:
         """Nothing is left of a job that is not there, and each that is there is listed."""
         for job_id in set(self._places) - set(self._jobs) - self._expired:
             self._demand(False, f"{job_id} is no job, but on {self._places[job_id]}")
-        index = {member for member, _ in self._content("index", [])}
-        for job_id in index ^ set(self._jobs):
-            where = "the index, but lost" if job_id in index else "Redis, but not in the index"
-            self._demand(job_id in self._expired, f"{job_id} is in {where}")
+        for kind, by in (("index", "origin"), ("owned", "owner")):
+            listed = dict(self._content(kind, []))
+            right = {job_id: job for job_id, job in self._jobs.items() if job.get(by)}
+            for job_id in set(listed) ^ set(right):
+                where = f"the {kind}, but lost" if job_id in listed else f"Redis, but not in the {kind}"
+                self._demand(job_id in self._expired, f"{job_id} is in {where}")
+            for job_id, score in listed.items():
+                job = right.get(job_id)
+                # RQ's own tools may have deferred it, of which the lists learn by the janitor.
+                if job and job.get("status") in STATUSES and job["status"] != "deferred":
+                    wrong = f"{job_id} is {job['status']}, but has score {score:.0f} in the {kind}"
+                    self._demand(score == place(job[by], job["status"]), wrong)
         for kind, rest, _ in self._all():
             if kind in ("results", "log"):
                 self._demand(rest in self._jobs, f"{rest} has a {kind}, but is no job")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import connect
 from coatcheck.doctor import examine, repair
 from coatcheck.errors import ConflictError
-from coatcheck.job import Job, JobStatus, Submission
+from coatcheck.job import Job, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings, load
 from infra.embedded import find_server
@@ -149,6 +150,16 @@ def test_a_failed_job_is_retried_and_a_waiting_one_canceled(
     assert reached(adapter, job, JobStatus.FINISHED).result == 4
     adapter.retry(waiting.id)
     assert reached(adapter, waiting, JobStatus.FINISHED).result == 3
+
+
+def test_who_waits_for_a_job_hears_of_its_end(
+    start_pool: StartPool, submit: Submit, adapter: QueueAdapter
+) -> None:
+    start_pool()
+    job = submit("odd.add", {"left": 40}, at=utcnow() + timedelta(seconds=1))
+    ended = adapter.waiters.wait(job.id, 60, lambda: adapter.get(job.id))
+    assert ended is not None and ended.result == 42
+    adapter.waiters.dismiss()
 
 
 def test_the_job_of_a_worker_that_dies_runs_again(

@@ -17,7 +17,12 @@ from infra.template import Template
 from tests.support.cloudformation import Stack, expand
 from tests.template.conftest import CASES
 
-OPEN = {("GET", "/"), ("GET", "/static/{name}"), ("GET", "/health")}
+OPEN = {
+    ("GET", "/"),
+    ("GET", "/static/{name}"),
+    ("GET", "/health"),
+    *(("OPTIONS", path) for path in app.routes),
+}
 MODES = ("tokens", "iam", "none")
 REQUIRED: dict[str, list[dict[str, list[str]]] | None] = {
     "tokens": [{"authorizer": []}],

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from coatcheck.catalog import Catalog
 from coatcheck.errors import CatalogError
+from coatcheck.schedule import Schedule
 from tests.support.processes import ROOT
 from worker_image.discovery import Task, catalog_of, discover
 
@@ -108,6 +110,18 @@ def work() -> None: ...
     assert (spec.retry_delays, spec.result_ttl) == ((1, 2), 60)
 
 
+def test_a_schedule_comes_from_the_decorator_and_survives_the_catalogues_file(package: Path) -> None:
+    text = """
+        from coatcheck import task
+
+        @task(cron="0 3 * * *", timezone="Europe/Berlin", arguments={"a": 1}, overlap="queue", catch_up="all")
+        def work(a: int) -> None: ...
+    """
+    catalog = catalog_of(discovered(package, jobs=dedent(text)))
+    expected = Schedule("0 3 * * *", None, "Europe/Berlin", {"a": 1}, "queue", "all")
+    assert [task.schedule for task in Catalog.loads(catalog.dumps()).tasks] == [expected]
+
+
 def test_the_catalogue_survives_its_file_byte_for_byte() -> None:
     catalog = catalog_of(discover("worker_image.tasks"))
     assert Catalog.loads(catalog.dumps()) == catalog
@@ -133,6 +147,18 @@ def test_the_catalogue_survives_its_file_byte_for_byte() -> None:
         (
             "from coatcheck import task\n@task(timeout=0)\ndef work() -> None: ...",
             ["work", "timeout=0", "at least 1"],
+        ),
+        (
+            "from coatcheck import task\n@task(cron='61 * * * *')\ndef work() -> None: ...",
+            ["@task of", "work", "cron='61 * * * *'", "Bad minute"],
+        ),
+        (
+            "from coatcheck import task\n@task(every=9, arguments={'a': 'x'})\ndef work(a: int) -> None: ...",
+            ["jobs.py:2", "function work", "arguments of its schedule don't fit", "valid integer"],
+        ),
+        (
+            "from coatcheck import task\n@task(every='5m')\ndef work(a: int) -> None: ...",
+            ["jobs.py:2", "function work", "arguments of its schedule don't fit", "required"],
         ),
     ],
 )

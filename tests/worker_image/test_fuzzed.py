@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import pytest
 import redis
 from hypothesis import HealthCheck, given, seed
 from hypothesis import settings as profile
@@ -126,6 +127,7 @@ class Fuzz:
         assert not self.client.zscore(self.keys.leases, f"{job_id}:{execution}")
 
 
+@pytest.mark.timeout(SECONDS + 100)
 def test_no_hash_of_a_job_confuses_worker_or_api(client: redis.Redis, settings: Settings) -> None:
     fuzz = Fuzz(client, settings)
     end, rounds = time.monotonic() + SECONDS, 0

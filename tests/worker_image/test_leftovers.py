@@ -164,6 +164,6 @@ def test_what_leaves_a_registry_leaves_the_index_at_once(
     client.delete(keys.job(gone.id))
     registry = keys.registry("failed", "default")
     client.zadd(registry, {gone.id: time.time() - 2, here.id: time.time() - 2, "later": time.time() + 9})
-    assert Scripts(client, settings.prefix).run("trim", [registry, keys.index], 10) == 2
+    assert Scripts(client, settings.prefix).run("trim", [registry, keys.index, keys.owned], 10) == 2
     assert client.zrange(registry, 0, -1) == [b"later"]
     assert client.zrange(keys.index, 0, -1) == [here.id.encode()]
