@@ -13,4 +13,5 @@ end
 if redis.call('LREM', KEYS[2], 1, id) == 0 then return {} end
 if job_fields(id, 'status')[1] ~= 'queued' then return {} end
 
+show_state(worker, 'busy')
 return begin(id, queue, worker, execution, lease)

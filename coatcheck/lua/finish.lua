@@ -35,7 +35,7 @@ end
 
 -- Writes the end. Returns the job's new status.
 local function conclude()
-  local job = job_fields(id, 'result_ttl', 'failure_ttl', 'retries_left', 'stop_requested')
+  local job = job_fields(id, 'result_ttl', 'failure_ttl', 'retries_left', 'stop_requested', 'unknown_since')
   local began = redis.call('HGET', key('execution', member), 'created_at')
   local err = ARGV[9]
   for piece = 16, #ARGV, 3 do print_piece(id, execution, ARGV[piece], ARGV[piece + 1], ARGV[piece + 2]) end
@@ -51,7 +51,7 @@ local function conclude()
     end
   end
 
-  if outcome ~= 'unknown' then redis.call('HDEL', KEYS[1], 'unknown_since') end
+  if job[5] and outcome ~= 'unknown' then redis.call('HDEL', KEYS[1], 'unknown_since') end
   if outcome == 'interrupted' or outcome == 'returned' or outcome == 'suspect' then
     if outcome ~= 'returned' then add(KEYS[1], 'interrupted', 1) end
     if outcome == 'suspect' then lose(id, worker) end

@@ -10,7 +10,7 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 
 -- RFC 3339 in UTC, as RQ writes it. Days to a date: H. Hinnant, "chrono-Compatible Low-Level Date
 -- Algorithms", civil_from_days.
-local function iso()
+local function written()
   local seconds = tonumber(clock[1])
   local days = math.floor(seconds / 86400)
   local rest = seconds - days * 86400
@@ -25,6 +25,13 @@ local function iso()
   local year = yoe + era * 400 + (month <= 2 and 1 or 0)
   return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, day,
     math.floor(rest / 3600), math.floor(rest % 3600 / 60), rest % 60, tonumber(clock[2]))
+end
+
+-- The same, made once for each reading of the clock.
+local made, made_of
+local function iso()
+  if made_of ~= clock then made, made_of = written(), clock end
+  return made
 end
 
 local function default(value, fallback)
@@ -186,7 +193,6 @@ local function begin(id, queue, worker, execution, lease)
   redis.call('HSET', key('execution', member), 'id', execution, 'job_id', id, 'worker_name', worker,
     'created_at', time, 'last_heartbeat', time)
   redis.call('SADD', key('worker', worker) .. ':executions', member)
-  show_state(worker, 'busy')
   return to_run(id)
 end
 

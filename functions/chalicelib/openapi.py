@@ -18,6 +18,7 @@ from chalicelib.operations import (
     parameter,
     secured,
 )
+from chalicelib.page import TYPES
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional, json_answer
 from chalicelib.routing import PUBLIC, Route
@@ -108,7 +109,7 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
     """The submission of one task."""
     arguments = ref(arguments_name(task))
     result = {"properties": {"result": {"anyOf": [ref(result_name(task)), {"type": "null"}]}}}
-    body = {"content": {JSON: {"schema": arguments}, FORM: {"schema": arguments}}}
+    body = {"content": {JSON: {"schema": arguments}, FORM: {"schema": ref("Form")}}}
     return operation(
         f"submit.{task.name}",
         task.title,
@@ -366,7 +367,7 @@ PATHS: dict[str, Any] = {
             "A file of the page",
             PUBLIC,
             tags=["page"],
-            answer=content(TEXT, "*/*"),
+            answer={"content": {kind.partition(";")[0]: {"schema": TEXT} for kind in TYPES.values()}},
             cached=True,
             parameters=[NAME],
             problems=(NotFoundError,),

@@ -80,7 +80,14 @@ def parameter(name: str, schema: Schema, place: str = "query", description: str 
 
 JOB_ID_PARAMETER = parameter("id", ID, "path")
 WAIT_PARAMETERS = (
-    parameter("wait", {**COUNT, "description": "Answer at the job's end, or after so many seconds."}),
+    parameter(
+        "wait",
+        {
+            **COUNT,
+            "maximum": 999_999_999,
+            "description": "Answer at the job's end, or after so many seconds.",
+        },
+    ),
     parameter("Prefer", TEXT, "header", "'wait=20' is the same as the parameter wait (RFC 7240)."),
 )
 IF_NONE_MATCH = parameter("If-None-Match", TEXT, "header", "The ETag of an earlier answer.")

@@ -26,7 +26,7 @@ PRIVATE = {"Cache-Control": "no-store"}
 """Never keep it: it holds what a client's job was about, and changes."""
 
 GUARDED = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

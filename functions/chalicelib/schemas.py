@@ -199,6 +199,11 @@ SHARED: dict[str, Schema] = {
     "Job": record({**SUMMARY, "arguments": {"type": "object"}, "result": {}, "error": FULL_ERROR}, "A job."),
     "JobSummary": record(SUMMARY, "A job without arguments, result and traceback."),
     "JobList": record({"jobs": array(ref("JobSummary")), "next": TEXT_OR_NULL}),
+    "Form": {
+        "type": "object",
+        "additionalProperties": TEXT,
+        "description": "Arguments as a form sends them: a list as a repeated field, an object as JSON.",
+    },
     "Batch": record({"jobs": {**array(BATCH_ENTRY), "minItems": 1}}),
     "Jobs": record({"jobs": array(ref("Job"))}),
     "Deliveries": record(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests.support.processes import ROOT
@@ -30,6 +34,14 @@ async def main() -> None:
         async for ticket in client.as_completed(await client.submit_many([Order[int]("a.b")])):
             assert_type(ticket, AsyncTicket[int])
 """
+
+
+@cache
+def _known() -> str:
+    """What mypy knows of httpx and the client already, for one process of the test run."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def checked(folder: Path, **modules: str) -> str:

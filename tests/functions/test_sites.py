@@ -82,7 +82,7 @@ def test_the_page_has_no_inline_script_style_or_handler() -> None:
 @pytest.mark.parametrize("path", ["/", "/tasks", "/jobs/none"])
 def test_over_https_browsers_are_told_to_stay_there(path: str, api: Api) -> None:
     reply = api.get(path, x_forwarded_proto="https")
-    assert re.fullmatch(r"max-age=\d{8,}", reply.headers["strict-transport-security"])
+    assert re.fullmatch(r"max-age=\d{8,}; includeSubDomains", reply.headers["strict-transport-security"])
     assert "strict-transport-security" not in api.get(path).headers
 
 

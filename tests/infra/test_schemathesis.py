@@ -23,7 +23,7 @@ CASES = 2000
 def test_no_request_at_all_gets_an_answer_that_is_not_documented(
     auth: str, start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    product = start(COATCHECK_AUTH=auth, MAX_TIME_TO_WAIT="1")
+    product = start(COATCHECK_AUTH=auth, MAX_TIME_TO_WAIT="1", COATCHECK_MAX_WAIT="0")
     options: list[str] = []
     if auth == "tokens":
         arguments = ["fuzz", "--scope", "admin", "--target", "local", "--data", str(product.data)]
