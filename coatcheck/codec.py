@@ -17,7 +17,6 @@ from coatcheck.job import (
     JobStatus,
     Progress,
     Submission,
-    format_time,
     parse_time,
     submitted_at_ms,
 )
@@ -115,7 +114,6 @@ def _inflate(data: bytes) -> bytes:
 
 def encode_submission(
     submission: Submission,
-    created_at: datetime,
     failure_ttl: int,
     signatures: Signatures | None = None,
     *,
@@ -127,7 +125,6 @@ def encode_submission(
     """
     call: list[Any] = [ENTRY_POINT, None, [submission.task, submission.arguments], {}]
     fields = {
-        "created_at": format_time(created_at),
         "origin": submission.queue,
         "description": submission.task,
         "timeout": str(submission.timeout),
@@ -146,7 +143,7 @@ def encode_submission(
         if submission.trace.tracestate:
             fields["tracestate"] = submission.trace.tracestate
     if submission.delivery is not None:
-        fields |= encode_delivery(submission.delivery, created_at, failure_ttl, signatures)
+        fields |= encode_delivery(submission.delivery, failure_ttl, signatures)
     data = dumps(call).encode()
     if compress:
         data = _deflate(data)
@@ -156,10 +153,10 @@ def encode_submission(
 
 
 def encode_delivery(
-    delivery: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None = None
+    delivery: Submission, failure_ttl: int, signatures: Signatures | None = None
 ) -> dict[str, str]:
     """What a job's hash carries of the delivery to its callback: the URL, the delivery's id and its hash."""
-    fields, data = encode_submission(delivery, created_at, failure_ttl, signatures, compress=False)
+    fields, data = encode_submission(delivery, failure_ttl, signatures, compress=False)
     carried = fields | {"data": data.decode()}
     return {
         "callback": delivery.arguments["url"],
@@ -280,7 +277,7 @@ def _job(
             progress=_progress(fields),
             result=_result(record) if status is JobStatus.FINISHED else None,
             error=_error(fields, record) if status in (JobStatus.FAILED, JobStatus.STOPPED) else None,
-            enqueued_at=_time(fields, "enqueued_at"),
+            enqueued_at=_time(fields, "enqueued_at") or _enqueued_as_created(fields, status),
             scheduled_for=_due(fields) if status is JobStatus.SCHEDULED else None,
             started_at=_time(fields, "started_at"),
             ended_at=_time(fields, "ended_at"),
@@ -306,6 +303,12 @@ def _text(fields: Mapping[bytes, bytes], name: str) -> str:
 def _time(fields: Mapping[bytes, bytes], name: str) -> datetime | None:
     text = _text(fields, name)
     return parse_time(text) if text else None
+
+
+def _enqueued_as_created(fields: Mapping[bytes, bytes], status: JobStatus) -> datetime | None:
+    """When a job was put on its queue for which that is not written: as it was created, unless for later."""
+    later = status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) or b"scheduled_for" in fields
+    return None if later else _time(fields, "created_at")
 
 
 def _due(fields: Mapping[bytes, bytes]) -> datetime | None:

@@ -76,7 +76,7 @@ def read_queues(
 
     for _, _, head, workers in rows:
         if head is not None:
-            pipeline.hget(keys.job(head), "enqueued_at")
+            pipeline.hmget(keys.job(head), "enqueued_at", "created_at")
         for worker in workers:
             pipeline.hgetall(worker)
             pipeline.srandmember(worker + b":executions")
@@ -130,9 +130,11 @@ def _only_theirs(
     ]
 
 
-def _age(enqueued_at: bytes | None, now: datetime) -> float | None:
+def _age(times: Sequence[bytes | None], now: datetime) -> float | None:
+    """How long a job has waited; a new one was put on its queue as it was created."""
+    enqueued_at, created_at = times
     try:
-        return max(0.0, (now - parse_time((enqueued_at or b"").decode())).total_seconds())
+        return max(0.0, (now - parse_time((enqueued_at or created_at or b"").decode())).total_seconds())
     except ValueError:
         return None
 

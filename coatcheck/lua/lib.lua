@@ -141,11 +141,15 @@ local function shown(id)
   return {fields, not records.err and records[1] and records[1][2] or {}}
 end
 
+local function push(id, queue, front)
+  redis.call('SADD', prefix .. ':queues', key('queue', queue))
+  redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
+end
+
 -- Put a job on its queue's end, or with `front` at its head.
 local function enqueue(id, queue, front)
   set_status(id, queue, 'queued', 'enqueued_at', iso())
-  redis.call('SADD', prefix .. ':queues', key('queue', queue))
-  redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
+  push(id, queue, front)
 end
 
 -- Put a job on its queue's schedule, for `at` in seconds since 1970.
@@ -153,6 +157,15 @@ local function schedule(id, queue, at)
   set_status(id, queue, 'scheduled', 'scheduled_for', string.format('%.6f', at))
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call('ZADD', key('scheduled', queue), string.format('%.6f', at), id)
+end
+
+-- Write the hash of a new job, and put it on its queue, or on the schedule for `due` ('' = now). It is put there as
+-- it is created, so that time is not written twice until it begins: of jobs that wait there are many.
+local function create(id, queue, due, ...)
+  redis.call('HSET', key('job', id), 'created_at', iso(), ...)
+  if due ~= '' then return schedule(id, queue, tonumber(due)) end
+  set_status(id, queue, 'queued')
+  push(id, queue, false)
 end
 
 -- For RQ's readers: whether a worker is busy. Its hash expires when its heartbeats end, and stays so.
@@ -180,8 +193,9 @@ end
 -- Begin a job that left its queue: from here on it has an execution and a lease. Returns what its worker needs.
 local function begin(id, queue, worker, execution, lease)
   local member, job_key, time = id .. ':' .. execution, key('job', id), string.format('%.6f', now)
+  local times = redis.call('HMGET', job_key, 'enqueued_at', 'created_at')
   redis.call('HDEL', job_key, 'stop_requested', 'progress', 'error', 'taken_at', 'scheduled_for')
-  set_status(id, queue, 'started', 'started_at', iso(), 'ended_at', '',
+  set_status(id, queue, 'started', 'enqueued_at', times[1] or times[2] or iso(), 'started_at', iso(), 'ended_at', '',
     'last_heartbeat', iso(), 'worker_name', worker, 'execution', execution)
   add(job_key, 'attempt', 1)
   redis.call('ZADD', prefix .. ':leases', string.format('%.6f', now + lease), member)
@@ -255,7 +269,7 @@ local function call_back(id, ttl)
   redis.call('HDEL', key('job', id), 'delivery')
   for _, name in ipairs(names) do redis.call('HDEL', key('job', id), name) end
   if not queue or #fields > 100 or redis.call('EXISTS', key('job', delivery)) == 1 then return ttl end
-  redis.call('HSET', key('job', delivery), unpack(fields))
+  redis.call('HSET', key('job', delivery), 'created_at', iso(), unpack(fields))
   enqueue(delivery, queue, true)
   return math.max(ttl, 86400)
 end

@@ -12,7 +12,7 @@ import redis
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.codec import encode_submission
-from coatcheck.job import Job, JobStatus, Submission, new_job_id, utcnow
+from coatcheck.job import Job, JobStatus, Submission, new_job_id
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings
 from tests.support.invariants import violations
@@ -55,7 +55,7 @@ def submission(trace: Path, **options: Any) -> Submission:
 
 
 def data(task: str, arguments: dict[str, Any]) -> bytes:
-    return encode_submission(Submission(task, arguments, "default", 1, 1), utcnow(), 1)[1]
+    return encode_submission(Submission(task, arguments, "default", 1, 1), 1)[1]
 
 
 def ended(adapter: QueueAdapter, job_id: str) -> Job:
