@@ -17,7 +17,7 @@ from typing import Any
 import redis
 
 from coatcheck.codec import encode_submission
-from coatcheck.job import Submission, new_job_id, utcnow
+from coatcheck.job import Submission, format_time, new_job_id, utcnow
 from coatcheck.keys import Keys
 
 QUEUE = "default"
@@ -52,8 +52,9 @@ class Planter:
         """The hash of a valid job."""
         values: Fields = {"queue": QUEUE, "timeout": 30, "result_ttl": 600, **options}
         submission = Submission(task, {"left": 1} if arguments is None else arguments, **values)
-        fields, data = encode_submission(submission, utcnow(), 600)
-        return {**fields, "data": data, "status": "queued", "enqueued_at": fields["created_at"]}
+        fields, data = encode_submission(submission, 600)
+        now = format_time(utcnow())
+        return {**fields, "data": data, "status": "queued", "created_at": now, "enqueued_at": now}
 
     def id(self) -> str:
         self.ids.append(new_job_id())

@@ -23,7 +23,7 @@ from coatcheck.adapter import QueueAdapter
 from coatcheck.codec import ENTRY_POINT, MalformedJobError, encode_submission
 from coatcheck.connection import as_text
 from coatcheck.errors import ConflictError, UnknownJobError
-from coatcheck.job import JobStatus, Submission, new_job_id, utcnow
+from coatcheck.job import JobStatus, Submission, new_job_id
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings
 from worker_image.ending import Ending
@@ -86,7 +86,7 @@ class Fuzz:
     def plant(self, fields: dict[Any, Any], result: dict[Any, Any] | None) -> str:
         job_id = new_job_id()
         valid: Any
-        valid, data = encode_submission(Submission("odd.add", {"left": 1}, "default", 30, 600), utcnow(), 600)
+        valid, data = encode_submission(Submission("odd.add", {"left": 1}, "default", 30, 600), 600)
         self.client.hset(self.keys.job(job_id), mapping={**valid, "data": data, "status": "queued", **fields})
         self.client.zadd(self.keys.index, {job_id: 0})
         self.client.rpush(self.keys.queue("default"), job_id)
