@@ -43,12 +43,18 @@ class Scripts:
         ``durable``: return only when the replicas have confirmed what it wrote, and all written before.
         Raises NotReplicatedError: they have not; the script has run all the same.
         """
-        arguments = [len(keys), *keys, self._prefix, *args]
+        command = self.command(name, keys, *args)
         call = self._run_durably if durable and self._replicas else self._client.execute_command
         try:
-            return call("EVALSHA", _digest(name), *arguments)
+            return call(*command)
         except NoScriptError:
-            return call("EVAL", source(name), *arguments)
+            return call("EVAL", source(name), *command[2:])
+
+    def command(
+        self, name: str, keys: Sequence[str], *args: str | bytes | int | float
+    ) -> tuple[str | bytes | int | float, ...]:
+        """The command that runs a script whose text the server has. Takes what ``run`` does."""
+        return ("EVALSHA", _digest(name), len(keys), *keys, self._prefix, *args)
 
     def _run_durably(self, *command: str | bytes | int | float) -> Any:
         # WAIT is about the writes of its own connection, so it goes with the script.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from coatcheck import __version__
-from coatcheck.errors import CoatcheckError
+from coatcheck.errors import CoatcheckError, ProblemError
 from infra.callbacks import options as callback_options
 from infra.deploy import options
+from infra.remote import options as remote_options
 from infra.tokens import options as token_options
 
 EPILOG = """\
@@ -119,6 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     options.add_commands(commands)
     token_options.add_command(commands)
+    remote_options.add_commands(commands)
     callback_options.add_command(commands)
     return parser
 
@@ -130,9 +133,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(parsed)
     except CoatcheckError as error:
         print(f"coatcheck: {error}", file=sys.stderr)
+        for line in _details(error):
+            print(f"  {line}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has seen enough, as with "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _details(error: CoatcheckError) -> list[str]:
+    """What an error says beside its sentence: each wrong field, and notes."""
+    fields = error.errors if isinstance(error, ProblemError) else ()
+    return [f"{field.pointer}: {field.detail}" for field in fields] + getattr(error, "__notes__", [])
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -152,6 +166,24 @@ def _run(parsed: argparse.Namespace) -> int:
             from infra.tokens.command import run
         case "worker":
             from infra.worker import run
+        case "run":
+            from infra.remote.run import run
+        case "job":
+            from infra.remote.job import run
+        case "jobs":
+            from infra.remote.jobs import run
+        case "tasks":
+            from infra.remote.tasks import run
+        case "queues":
+            from infra.remote.queues import run
+        case "open":
+            from infra.remote.page import run
+        case "client":
+            from infra.remote.stubs import run
+        case "completion":
+            from infra.remote import completion
+
+            return completion.run(parsed.shell, build_parser())
         case _:
             from infra.deploy.commands import run
     return run(parsed)

@@ -23,6 +23,7 @@ from infra.callbacks import command as callbacks
 from infra.embedded import EmbeddedRedis
 from infra.errors import StartError
 from infra.merged_log import MergedLog
+from infra.remote.address import FILE as URL_FILE
 from infra.stopping import StopRequested, StopSignals
 from infra.tokens.command import local_place
 from infra.workers import Workers
@@ -90,6 +91,7 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
     signals.check()
 
     api.start()
+    stack.enter_context(_told(api.url, arguments.data / URL_FILE))
     print(api.url, flush=True)
     if server:
         found = "found running" if server.reused else "started"
@@ -139,6 +141,16 @@ def _only_one(data: Path) -> Iterator[None]:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         yield
+
+
+@contextmanager
+def _told(url: str, file: Path) -> Iterator[None]:
+    """Tell the other commands of this machine where the API is, as long as it runs."""
+    file.write_text(f"{url}\n")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _keep(server: EmbeddedRedis, log: MergedLog, signals: StopSignals) -> None:

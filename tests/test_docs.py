@@ -14,6 +14,7 @@ from infra.cli import build_parser
 from infra.deploy.parameters import parse
 from infra.template import load_extra
 from tests.support.processes import ROOT
+from worker_image.discovery import catalog_of, discover
 
 README = (ROOT / "README.md").read_text()
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
@@ -64,6 +65,12 @@ def options(parser: ArgumentParser) -> set[str]:
     return {name for name in names if name.startswith("--")} - {"--help"}
 
 
+def task_options() -> set[str]:
+    """What ``run`` takes for the arguments of the shipped tasks."""
+    tasks = catalog_of(discover("worker_image.tasks")).tasks
+    return {f"--{name.replace('_', '-')}" for task in tasks for name in task.schema["properties"]}
+
+
 def documents() -> str:
     """All that is written for users."""
     return "\n".join(path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/**/*.md")))
@@ -87,7 +94,10 @@ def test_every_option_of_a_command_is_documented(command: str) -> None:
 def test_every_option_that_follows_a_command_in_a_document_exists() -> None:
     for command, rest in re.findall(r"coatcheck ([a-z]+)((?: [^\n`|]*)?)", documents()):
         if command in commands():
-            assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= options(commands()[command]), command
+            known = (
+                options(commands()[command]) | {"--help"} | (task_options() if command == "run" else set())
+            )
+            assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, command
 
 
 def test_the_table_of_parameters_is_the_templates() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
+from typing import Any
 
 from redis import Redis, RedisError
 from redis.exceptions import OutOfMemoryError
@@ -14,6 +16,7 @@ from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 from worker_image.ending import NOTHING, Ended, Ending, Following, renew
+from worker_image.outbox import Outbox
 from worker_image.run import Outcome, Piece, Run
 from worker_image.spool import KeptEnding, Spool
 
@@ -29,17 +32,25 @@ def new_execution() -> str:
 
 
 class Delivery:
-    """Takes the settings, a connection for short commands, and the worker's name.
+    """Takes the settings, a connection for short commands, the worker's name, and what the outbox takes.
 
     Every method raises RedisError: then it may or may not have been done, and is to be repeated as it was.
     """
 
-    def __init__(self, settings: Settings, redis: Redis, worker: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        worker: str,
+        opened: Callable[[Any], object],
+        closing: Callable[[Any], object],
+    ) -> None:
         self._settings = settings
         self._worker = worker
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(redis, settings.prefix, settings.redis_wait_replicas)
         self._spool = Spool(settings)
+        self._outbox = Outbox(redis, self._scripts, opened, closing)
 
     def take(self, queue: str) -> str | None:
         """The id of the next job, without waiting for one, even in a full Redis; None: there is none."""
@@ -76,8 +87,25 @@ class Delivery:
         """The end of a run, to be recorded."""
         return UnrecordedEnd(run, outcome, Ending.of(run, outcome, self._worker))
 
+    def send(self, end: UnrecordedEnd) -> None:
+        """Send an end to be recorded; the answers come in the order of the ends."""
+        names, arguments = end.ending.step(self._keys, self._settings, end.following or NOTHING)
+        self._outbox.send("finish", names, *arguments)
+
+    def answered(self) -> bool:
+        """Whether the oldest of the ends that were sent is answered."""
+        return self._outbox.answered()
+
+    def answer(self, end: UnrecordedEnd) -> Ended:
+        """The answer to the oldest end that was sent."""
+        return end.ending.ended(self._outbox.answer())
+
+    def close(self) -> None:
+        """Give up what was sent and not answered."""
+        self._outbox.close()
+
     def record(self, end: UnrecordedEnd) -> Ended:
-        """Record an end. Returns what became of the job, and the next jobs, which were begun in that step."""
+        """Record an end, and wait for the answer: what became of the job, and the jobs begun in that step."""
         if end.outcome.kind == "lost":
             return Ended("lost")
         try:
@@ -101,10 +129,17 @@ class UnrecordedEnd:
         self.ending = ending
         self.following: Following | None = None
         """What to begin in the same step; once it was tried it stays what it is."""
+        self.again = False
+        """Whether it was sent before, and may have been recorded."""
         self.kept: KeptEnding | None = None
         """The file that keeps it meanwhile."""
         self.give_up = 0.0
         """When to leave it to a pool, once Redis failed; 0 before."""
+
+    @property
+    def asks(self) -> int:
+        """How many jobs are begun with it, if as many wait."""
+        return 0 if self.following is None else bool(self.following.run) + bool(self.following.ahead)
 
     def leave(self, error: RedisError) -> str:
         """Give up. Returns what becomes of the job, in words."""

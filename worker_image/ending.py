@@ -113,10 +113,14 @@ class Ending:
 
         Raises RedisError: it may or may not be written; deliver it again, with the same arguments.
         """
+        names, arguments = self.step(keys, settings, following)
+        return self.ended(scripts.run("finish", names, *arguments))
+
+    def step(self, keys: Keys, settings: Settings, following: Following) -> tuple[list[str], list[str | int]]:
+        """The keys and the arguments of the script that writes it."""
         unknown = self.error.message if self.kind == "unknown" and self.error else None
-        status, *begun = scripts.run(
-            "finish",
-            [keys.job(self.job_id), keys.leases, keys.results(self.job_id), keys.queue(self.queue)],
+        names = [keys.job(self.job_id), keys.leases, keys.results(self.job_id), keys.queue(self.queue)]
+        return names, [
             self.job_id,
             self.execution,
             self.queue,
@@ -131,7 +135,11 @@ class Ending:
             following.ahead,
             settings.worker_lease,
             *(part for piece in self.pieces for part in (piece.number, piece.text, "1" if piece.cut else "")),
-        )
+        ]
+
+    def ended(self, answer: Any) -> Ended:
+        """What the script's answer says."""
+        status, *begun = answer
         return Ended(as_text(status), tuple(self._begun(*told) for told in begun))
 
     def _begun(self, job_id: bytes, execution: bytes, *fields: bytes) -> Run:

@@ -6,10 +6,14 @@ import selectors
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 from coatcheck.errors import CatalogError
 from coatcheck.settings import Settings
 from worker_image.horse_process import READ_SIZE, START_TIMEOUT, Event, HorseProcess
+
+ELSEWHERE = object()
+"""Marks what others read."""
 
 
 class HorseDiedError(Exception):
@@ -77,7 +81,7 @@ class Horses:
         for key, _ in self._selector.select(timeout):
             if key.data is None:
                 self._wake_reader.recv(READ_SIZE)
-            else:
+            elif key.data is not ELSEWHERE:
                 found.setdefault(key.data, []).append(key.fileobj)
         for horse, ends in found.items():
             for run, event in horse.hear(ends):
@@ -85,6 +89,15 @@ class Horses:
                     self.tasks, self.asynchronous = horse.tasks, horse.asynchronous
                     self._on_ready(horse)
                 yield horse, (run, event)
+
+    def watch(self, source: Any) -> None:
+        """Have ``events`` return when there is something to read, which is for others to do."""
+        self._selector.register(source, selectors.EVENT_READ, ELSEWHERE)
+
+    def forget(self, source: Any) -> None:
+        """The opposite of ``watch``, before the source is closed."""
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(source)
 
     def late(self) -> list[HorseProcess]:
         """Those whose imports take too long."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from coatcheck.job import JobError
 from coatcheck.settings import Settings
 from coatcheck.signing import Signatures
 from worker_image.delivery import Delivery, UnrecordedEnd, new_execution
-from worker_image.ending import NOTHING, Following
+from worker_image.ending import NOTHING, Ended, Following
 from worker_image.horse_process import HorseProcess
 from worker_image.horses import Horses
 from worker_image.orders import Orders
@@ -85,6 +86,8 @@ class Runs:
         self._plain: Running | None = None
         """The one of them that has a process of its own."""
         self._ended: list[UnrecordedEnd] = []
+        self._sent: deque[UnrecordedEnd] = deque()
+        """Those of them that Redis was sent, and has not answered yet."""
         self._taken: Run | None = None
         """Taken beside those that run, and not begun yet."""
         self._short = False
@@ -95,7 +98,7 @@ class Runs:
 
     def __bool__(self) -> bool:
         """Whether anything is left to do."""
-        return bool(self._running or self._waiting or self._ended or self._taken)
+        return bool(self._running or self._waiting or self._ended or self._sent or self._taken)
 
     def current(self) -> list[str]:
         """The jobs that RQ's command to kill the work-horse is about."""
@@ -140,6 +143,7 @@ class Runs:
             self._heard(horse, run, event)
         # Before its end is recorded: the work-horse has the next job meanwhile.
         self._start_waiting()
+        self._hear_answers()
         now = time.monotonic()
         self._renew(now)
         self._obey(now)
@@ -227,7 +231,7 @@ class Runs:
 
     def _has_room(self) -> bool:
         """Whether the next job, whatever it is, can run at once beside those that do."""
-        if self._plain is not None or not self._running:
+        if self._plain is not None or not self._running or self._sent:
             return False
         return self._concurrent_room() > 0 and not self._plain_waits()
 
@@ -243,11 +247,13 @@ class Runs:
 
     def _following(self) -> Following:
         """What to begin in the step that records an end."""
-        room = self._concurrent_room()
-        if not room or self._taken is not None or self._plain_waits():
+        coming = sum(end.asks for end in self._sent)
+        room = self._concurrent_room() - coming
+        if room <= 0 or self._taken is not None or self._plain_waits():
             return NOTHING
-        ahead = new_execution() if self._short and room > 1 else ""
-        return Following(new_execution() if self._plain is None else "", ahead)
+        held = coming + (self._plain is not None)
+        ahead = new_execution() if self._short and held < 2 and room > 1 - held else ""
+        return Following("" if held else new_execution(), ahead)
 
     def _take_beside(self, now: float) -> None:
         """Take a job beside the async tasks that run."""
@@ -438,6 +444,9 @@ class Runs:
             end = self._ended.pop(0)
             if end.following is None:
                 end.following = NOTHING if end.outcome.kind == "returned" else self._following()
+            if not end.again and end.outcome.kind != "lost":
+                self._send(end)
+                continue
             try:
                 ended = self._delivery.record(end)
             except RedisError as error:
@@ -448,10 +457,35 @@ class Runs:
                     return
                 self._tell(end, end.leave(error))
                 continue
-            self._patience.worked()
-            self._tell(end, ended.status)
-            for run in ended.begun:
-                self._place(run)
+            self._recorded(end, ended)
+
+    def _send(self, end: UnrecordedEnd) -> None:
+        """Have Redis record an end, and do not wait for the answer."""
+        end.again = True
+        self._sent.append(end)
+        try:
+            self._delivery.send(end)
+        except RedisError:
+            self._repeat()
+
+    def _hear_answers(self) -> None:
+        try:
+            while self._delivery.answered():
+                ended = self._delivery.answer(self._sent[0])
+                self._recorded(self._sent.popleft(), ended)
+        except RedisError:
+            self._repeat()
+
+    def _repeat(self) -> None:
+        """Nobody knows which of the ends that were sent are recorded: each is told again."""
+        self._ended[:0] = self._sent
+        self._sent.clear()
+
+    def _recorded(self, end: UnrecordedEnd, ended: Ended) -> None:
+        self._patience.worked()
+        self._tell(end, ended.status)
+        for run in ended.begun:
+            self._place(run)
 
     def _tell(self, end: UnrecordedEnd, status: str) -> None:
         run, outcome = end.run, end.outcome

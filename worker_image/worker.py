@@ -85,8 +85,8 @@ class CoatcheckWorker(Worker):
         self._telemetry = Telemetry(settings, self.name, pool)
         self._patience = Patience(settings.worker_lease, self._telemetry)
         self._orders = Orders()
-        self._delivery = Delivery(settings, self._short, self.name)
         self._horses = Horses(settings, self._horse_is_ready)
+        self._delivery = Delivery(settings, self._short, self.name, self._horses.watch, self._horses.forget)
         self._orders.wake = self._horses.wake
         self._runs = Runs(
             settings,
@@ -218,6 +218,7 @@ class CoatcheckWorker(Worker):
 
     def teardown(self) -> None:
         """End the work-horses and sign off."""
+        self._delivery.close()
         self._horses.close()
         self._short.close()
         self._telemetry.flush(now=True)

@@ -23,7 +23,7 @@ class Api:
     """What one client knows of its API. Takes for how many seconds a call is tried again."""
 
     def __init__(self, retry_for: float) -> None:
-        self._retry_for = retry_for
+        self.retry_for = retry_for
         self._long_poll = True
 
     def submit(self, order: Order[Any], key: str | None) -> Flow[Seen]:
@@ -125,7 +125,7 @@ class Api:
         return self._send(Call("GET", where, query or {}, repeatable=True, patience=patience))
 
     def _send(self, call: Call) -> Flow[Answer]:
-        return exchange(call, self._retry_for)
+        return exchange(call, self.retry_for)
 
 
 def new_key() -> str:

@@ -13,7 +13,7 @@ import httpx
 
 from coatcheck.client.api import Api
 from coatcheck.client.flow import Flow, Pause
-from coatcheck.client.gathering import Gathering, Listing
+from coatcheck.client.gathering import PAGE, Gathering, Listing
 from coatcheck.client.orders import Order, Span
 from coatcheck.client.tasks import AnyTasks, TaskTree
 from coatcheck.client.ticket import Ticket
@@ -58,6 +58,15 @@ class Client(Generic[Tasks]):
         self._http = httpx.Client(auth=auth, transport=transport)
         self.tasks = TaskTree(self.submit_order)  # type: ignore[assignment]
 
+    @property
+    def retry_for(self) -> float:
+        """Seconds for which a request that can do no harm is tried again; may be set."""
+        return self._api.retry_for
+
+    @retry_for.setter
+    def retry_for(self, seconds: float) -> None:
+        self._api.retry_for = seconds
+
     def submit(
         self,
         task: str,
@@ -67,13 +76,15 @@ class Client(Generic[Tasks]):
         delay: Span | None = None,
         at: datetime | str | None = None,
         timeout: Span | None = None,
+        callback: str | None = None,
         idempotency_key: str | None = None,
     ) -> Ticket[Any]:
         """Submit a job of a task. The same call with the same key again gives the same job.
 
         Raises InvalidArgumentsError, UnknownTaskError and other problems; ConnectionFailedError.
         """
-        return self.submit_order(Order(task, arguments or {}, queue, delay, at, timeout), idempotency_key)
+        order = Order[Any](task, arguments or {}, queue, delay, at, timeout, callback)
+        return self.submit_order(order, idempotency_key)
 
     def submit_order(self, order: Order[Value], idempotency_key: str | None = None) -> Ticket[Value]:
         """Submit a job that was made before."""
@@ -115,6 +126,24 @@ class Client(Generic[Tasks]):
         while (page := self._run(listing.next())) is not None:
             for job in page:
                 yield Ticket(self._run, self._api, job)
+
+    def jobs_page(
+        self,
+        *,
+        status: str | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        cursor: str | None = None,
+        limit: int = PAGE,
+    ) -> tuple[list[Ticket[Any]], str | None]:
+        """One page of the newest jobs, and the cursor of the next page, None after the last.
+
+        Takes filters, the cursor that another page gave, and the most jobs: up to 200.
+        """
+        query = {"status": status, "queue": queue, "task": task, "cursor": cursor, "limit": str(limit)}
+        given = {name: value for name, value in query.items() if value is not None}
+        jobs, following = self._run(self._api.jobs(given))
+        return [Ticket(self._run, self._api, job) for job in jobs], following
 
     def list_tasks(self) -> list[dict[str, Any]]:
         """The tasks, with the JSON Schema of their arguments, as ``GET /tasks`` tells them."""

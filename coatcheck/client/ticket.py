@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from coatcheck.client.api import Api
 from coatcheck.client.documents import Document, Seen
@@ -80,9 +80,8 @@ class BaseTicket(Generic[Result]):
         result: Result = job.result
         return result
 
-    def _updates(self, watch: Watch) -> Flow[list[Update] | None]:
-        updates = yield from watch.next()
-        self.seen = watch.last
+    def _updates(self, watch: Watch) -> Flow[list[Update]]:
+        updates, self.seen = yield from watch.next(self.seen)
         return updates
 
 
@@ -117,9 +116,25 @@ class Ticket(BaseTicket[Result]):
         return self._run(self._see(self._api.retry(self.id)))
 
     def __iter__(self) -> Iterator[Update]:
-        watch = Watch(self._api, self.seen)
-        while updates := self._run(self._updates(watch)):
-            yield from updates
+        return self._Updates(self, Watch(self._api))
+
+    class _Updates:
+        """Goes on where it was after an interruption, Ctrl-C say; a generator would be over."""
+
+        def __init__(self, ticket: Ticket[Any], watch: Watch) -> None:
+            self._ticket = ticket
+            self._watch = watch
+            self._pending: list[Update] = []
+
+        def __iter__(self) -> Iterator[Update]:
+            return self
+
+        def __next__(self) -> Update:
+            if not self._pending:
+                self._pending += self._ticket._run(self._ticket._updates(self._watch))
+            if not self._pending:
+                raise StopIteration
+            return self._pending.pop(0)
 
 
 class AsyncTicket(BaseTicket[Result]):
@@ -153,7 +168,7 @@ class AsyncTicket(BaseTicket[Result]):
         return await self._run(self._see(self._api.retry(self.id)))
 
     async def __aiter__(self) -> AsyncIterator[Update]:
-        watch = Watch(self._api, self.seen)
+        watch = Watch(self._api)
         while updates := await self._run(self._updates(watch)):
             for update in updates:
                 yield update

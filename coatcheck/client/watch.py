@@ -60,29 +60,31 @@ def whole_log(api: Api, job_id: str) -> Flow[str]:
 
 
 class Watch:
-    """Tells each change of a job, from what is known of it on to its end. ``last`` is what it saw last."""
+    """Tells each change of a job, up to its end."""
 
-    def __init__(self, api: Api, job: Seen) -> None:
-        self.last = job
+    def __init__(self, api: Api) -> None:
         self._api = api
         self._told: Job | None = None
         self._after = ""
 
-    def next(self) -> Flow[list[Update] | None]:
-        """The changes since the last call, at least one; None when the end has been told."""
-        if self._told and self._told.ended:
-            return None
+    def next(self, known: Seen) -> Flow[tuple[list[Update], Seen]]:
+        """The changes since the last call, none only when the end has been told, and the job as it is now.
+
+        Takes what is known of the job: what somebody else has seen of it meanwhile is told without waiting.
+        """
         while True:
-            if self._told:
-                self.last = yield from self._api.job_after(self.last, self.last.retry_after)
-            job = self.last.job
+            if self._told == known.job:
+                if known.job.ended:
+                    return [], known
+                known = yield from self._api.job_after(known, known.retry_after)
+            job = known.job
             # An end is told last: whoever hears of it has heard all.
             log = yield from self._log(job)
             status = self._status(job)
             updates = [*log, *status] if job.ended else [*status, *self._progress(job), *log]
             self._told = job
             if updates:
-                return updates
+                return updates, known
 
     def _status(self, job: Job) -> list[Update]:
         told = self._told and (self._told.status, self._told.attempt, self._told.stop_requested)

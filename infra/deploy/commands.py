@@ -58,9 +58,6 @@ def run(arguments: Namespace) -> int:
     except DeployError as error:
         console.tell(f"coatcheck: {error}")
         return error.status
-    except BrokenPipeError:  # whoever read the output has seen enough, as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _deploy(call: Call) -> int:
@@ -166,11 +163,7 @@ def _deployment(call: Call, **options: Any) -> Deployment:
 
 
 def _url(call: Call, state: State) -> str:
-    if "EndpointURL" not in state.outputs:
-        return ""
-    if endpoint := call.stack.target.endpoint:
-        return localstack.url(call.arguments.public_endpoint or endpoint, state.outputs)
-    return state.outputs["EndpointURL"]
+    return localstack.api_url(call.stack.target, state, call.arguments.public_endpoint)
 
 
 def _identity(stack: Stack, state: State) -> dict[str, Any]:

@@ -105,6 +105,15 @@ def url(endpoint: str, outputs: Mapping[str, str]) -> str:
     return f"{endpoint.rstrip('/')}/_aws/execute-api/{outputs['RestAPIId']}/{stage}/"
 
 
+def api_url(target: Target, state: State, public_endpoint: str | None = None) -> str:
+    """The URL of a stack's API, at AWS or LocalStack; empty while it has none."""
+    if "EndpointURL" not in state.outputs:
+        return ""
+    if target.endpoint:
+        return url(public_endpoint or target.endpoint, state.outputs)
+    return state.outputs["EndpointURL"]
+
+
 def _values(stack: Stack, state: State) -> dict[str, str]:
     """What names in the API's definition can stand for."""
     values = {

@@ -27,4 +27,5 @@ def worker(settings: Settings, client: redis.Redis, horse: ScriptedHorse) -> Ite
     worker.birth_date = utcnow()
     give(worker, horse)
     yield worker
+    worker._delivery.close()
     worker._short.close()

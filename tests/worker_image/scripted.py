@@ -84,6 +84,8 @@ class ScriptedHorses:
 def give(worker: CoatcheckWorker, horse: ScriptedHorse) -> None:
     """Have a worker that has begun nothing use the scripted horse."""
     worker._horses.close()
+    for name in ("_opened", "_closing"):
+        setattr(worker._delivery._outbox, name, lambda _socket: None)
     worker._horses = worker._runs._horses = cast(Horses, ScriptedHorses(horse))
     worker._orders.wake = lambda: None
 

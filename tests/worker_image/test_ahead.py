@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,12 +13,29 @@ from coatcheck.connection import as_text
 from coatcheck.job import JobStatus
 from coatcheck.keys import Keys
 from tests.support.invariants import violations
+from tests.support.polling import eventually
 from tests.worker_image.scripted import ScriptedHorse, play
 from worker_image.worker import CoatcheckWorker
 
 RESULT = {"result": "7"}
+Look = Callable[[Callable[[str], object]], None]
 LONG: list[list[dict[str, Any]]] = [[] for _ in range(100)]
 """Looks that bring nothing, for long enough that a task counts as long."""
+
+
+@pytest.fixture
+def look(worker: CoatcheckWorker, horse: ScriptedHorse) -> Look:
+    """Has a function called at each look while a task runs, with the job's name, once Redis has answered."""
+
+    def call(looked: Callable[[str], object]) -> None:
+        def looks() -> None:
+            eventually(lambda: not worker._runs._sent or worker._delivery.answered())
+            if worker._runs._running:
+                looked(horse.runs[-1])
+
+        horse.looks = looks
+
+    return call
 
 
 def run_all(worker: CoatcheckWorker) -> None:
@@ -26,11 +44,16 @@ def run_all(worker: CoatcheckWorker) -> None:
 
 
 def test_the_next_job_has_begun_before_the_last_ones_end_is_recorded(
-    worker: CoatcheckWorker, horse: ScriptedHorse, adapter: QueueAdapter, client: redis.Redis, keys: Keys
+    worker: CoatcheckWorker,
+    horse: ScriptedHorse,
+    look: Look,
+    adapter: QueueAdapter,
+    client: redis.Redis,
+    keys: Keys,
 ) -> None:
     jobs = adapter.submit([play(str(number), [RESULT]) for number in range(5)])
     begun: list[int] = []
-    horse.looks = lambda: begun.append(client.zcard(keys.leases))
+    look(lambda _name: begun.append(client.zcard(keys.leases)))
     run_all(worker)
     assert horse.runs == ["0", "1", "2", "3", "4"]
     assert begun == [1, 2, 2, 2, 1], "the first is not known to be short; nothing waits behind the last"
@@ -39,7 +62,12 @@ def test_the_next_job_has_begun_before_the_last_ones_end_is_recorded(
 
 
 def test_it_is_given_back_when_the_task_before_it_takes_long(
-    worker: CoatcheckWorker, horse: ScriptedHorse, adapter: QueueAdapter, client: redis.Redis, keys: Keys
+    worker: CoatcheckWorker,
+    horse: ScriptedHorse,
+    look: Look,
+    adapter: QueueAdapter,
+    client: redis.Redis,
+    keys: Keys,
 ) -> None:
     jobs = adapter.submit(
         [
@@ -51,12 +79,12 @@ def test_it_is_given_back_when_the_task_before_it_takes_long(
     )
     seen: list[JobStatus] = []
 
-    def look() -> None:
-        if horse.runs[-1] == "long":
+    def looked(name: str) -> None:
+        if name == "long":
             seen.append(adapter.get(jobs[2].id).status)
             assert violations(client, keys.prefix) == []
 
-    horse.looks = look
+    look(looked)
     run_all(worker)
     assert seen[0] is JobStatus.STARTED
     assert seen[-1] is JobStatus.QUEUED, "another worker may have it"
@@ -71,6 +99,7 @@ def test_some_jobs_are_never_begun_ahead(
     why: str,
     worker: CoatcheckWorker,
     horse: ScriptedHorse,
+    look: Look,
     adapter: QueueAdapter,
     client: redis.Redis,
     keys: Keys,
@@ -88,11 +117,11 @@ def test_some_jobs_are_never_begun_ahead(
         client.hset(keys.job(jobs[2].id), "lost", 1)
     held: set[str] = set()
 
-    def look() -> None:
-        if horse.runs[-1] == "b":
+    def looked(name: str) -> None:
+        if name == "b":
             held.update(as_text(member).partition(":")[0] for member in client.zrange(keys.leases, 0, -1))
 
-    horse.looks = look
+    look(looked)
     run_all(worker)
     assert held == {jobs[1].id}
     assert horse.runs == ["a", "b", "it", "d"]

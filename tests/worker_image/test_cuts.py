@@ -159,6 +159,7 @@ def make_world(
         worker, second = ScriptedWorker(cut, cut_client, horse), ScriptedWorker(own, client, horse)
         for each in (worker, second):
             request.addfinalizer(each._short.close)
+            request.addfinalizer(each._delivery.close)
         return World(
             settings=own,
             adapter=QueueAdapter(client, own),
