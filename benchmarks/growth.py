@@ -117,7 +117,7 @@ def measure(options: Options) -> Report:
             say(f"growth: {waiting:,} waiting and {finished:,} finished jobs")
             begin = time.perf_counter()
             with ahead([server.pid, os.getpid()], options.ahead):
-                in_it = replace(settings, namespace=namespace)
+                in_it = replace(settings, namespace=namespace, max_queued=0, max_waiting=0, jobs_per_minute=0)
                 spaces[title] = Namespace(client, in_it, waiting, finished)
             seconds = time.perf_counter() - begin
         used: Any = client.info("memory")

@@ -66,4 +66,5 @@ def _send(connection: Any, template: list[bytes], ids: list[str]) -> None:
     encoded = [job_id.encode() for job_id in ids]
     pieces[1::2] = [encoded[int(number)] for number in template[1::2]]
     connection.send_packed_command([b"".join(pieces)])
-    connection.read_response()
+    answer = connection.read_response()
+    assert answer[0] == b"new", answer

@@ -23,7 +23,7 @@ from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_deliver
 from coatcheck.connection import as_text, reaching_redis
 from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
-from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time, utcnow
+from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time
 from coatcheck.keys import Keys
 from coatcheck.limits import Limits
 from coatcheck.listing import JobPage, list_jobs
@@ -80,7 +80,6 @@ class QueueAdapter:
             return []
         owner = submissions[0].owner or ""
         self._limits.check_size(len(submissions), owner)
-        created_at = utcnow()
         args: list[str | bytes | int] = [
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
@@ -88,7 +87,7 @@ class QueueAdapter:
             str(self._limits),
         ]
         for submission in submissions:
-            args += packed(submission, created_at, self._settings.failure_ttl, self._signatures)
+            args += packed(submission, self._settings.failure_ttl, self._signatures)
         keys = [self._keys.index]
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
@@ -104,8 +103,8 @@ class QueueAdapter:
             raise limit
         if headers is not None:
             headers |= self._limits.headers(answer[2])
-        enqueued_at = parse_time(answer[1].decode())
-        return [_submitted(submission, created_at, enqueued_at) for submission in submissions]
+        created = parse_time(answer[1].decode())
+        return [_submitted(submission, created) for submission in submissions]
 
     def get(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """One job, in one round trip.
@@ -171,7 +170,7 @@ class QueueAdapter:
     def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
         """What the hash of a job that is retried shall carry of the delivery of its next end."""
         delivery = self._delivery(job_id, url, queue, owner)
-        fields = encode_delivery(delivery, utcnow(), self._settings.failure_ttl, self._signatures)
+        fields = encode_delivery(delivery, self._settings.failure_ttl, self._signatures)
         return dumps([*chain.from_iterable(fields.items())])
 
     def _delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> Submission:
@@ -268,16 +267,14 @@ def signatures_of(settings: Settings) -> Signatures | None:
     return Signatures.of(settings)
 
 
-def packed(
-    submission: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None
-) -> tuple[str, bytes]:
+def packed(submission: Submission, failure_ttl: int, signatures: Signatures | None) -> tuple[str, bytes]:
     """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
-    fields, data = encode_submission(submission, created_at, failure_ttl, signatures)
+    fields, data = encode_submission(submission, failure_ttl, signatures)
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
     return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 
 
-def _submitted(submission: Submission, created_at: datetime, enqueued_at: datetime) -> Job:
+def _submitted(submission: Submission, created_at: datetime) -> Job:
     job = Job(
         id=submission.id,
         task=submission.task,
@@ -285,7 +282,7 @@ def _submitted(submission: Submission, created_at: datetime, enqueued_at: dateti
         status=JobStatus.QUEUED,
         arguments=submission.arguments,
         created_at=created_at,
-        enqueued_at=enqueued_at,
+        enqueued_at=created_at,
         owner=submission.owner,
     )
     if submission.at is None:

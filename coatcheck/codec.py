@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,10 +17,10 @@ from coatcheck.job import (
     JobStatus,
     Progress,
     Submission,
-    format_time,
     parse_time,
     submitted_at_ms,
 )
+from coatcheck.json_depth import check_depth
 from coatcheck.trace_context import TraceContext, read_context
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ SUMMARY_FIELDS = (
 
 COMPRESS_FROM = 512
 """Bytes of a job's data from which on it is compressed. Below it costs more than it saves; RQ reads both."""
+WHOLE = re.compile(rb"-?[0-9]{1,18}")
+FOREVER = 100 * 365 * 24 * 3600
+"""Seconds: more than any of ours lasts, and few enough to reckon with."""
+MAX_DEPTH = 400
+"""Deepest nesting of what is read from Redis; a body has less, but a result may have more."""
 MAX_DATA = 64 * 1024 * 1024
 """Most bytes that a job's data may decompress to."""
 
@@ -75,8 +81,11 @@ def dumps(value: Any) -> str:
 
 
 def _loads(text: bytes) -> Any:
-    """Read JSON. Raises ValueError for NaN and infinities too, which no answer could hold."""
-    return _DECODER.decode(text.decode())
+    """Read JSON. Raises ValueError for NaN and infinities too, which no answer could hold; RecursionError."""
+    decoded = text.decode()
+    value = _DECODER.decode(decoded)
+    check_depth(decoded, value, MAX_DEPTH)
+    return value
 
 
 def _finite(text: str) -> float:
@@ -105,7 +114,6 @@ def _inflate(data: bytes) -> bytes:
 
 def encode_submission(
     submission: Submission,
-    created_at: datetime,
     failure_ttl: int,
     signatures: Signatures | None = None,
     *,
@@ -117,7 +125,6 @@ def encode_submission(
     """
     call: list[Any] = [ENTRY_POINT, None, [submission.task, submission.arguments], {}]
     fields = {
-        "created_at": format_time(created_at),
         "origin": submission.queue,
         "description": submission.task,
         "timeout": str(submission.timeout),
@@ -136,7 +143,7 @@ def encode_submission(
         if submission.trace.tracestate:
             fields["tracestate"] = submission.trace.tracestate
     if submission.delivery is not None:
-        fields |= encode_delivery(submission.delivery, created_at, failure_ttl, signatures)
+        fields |= encode_delivery(submission.delivery, failure_ttl, signatures)
     data = dumps(call).encode()
     if compress:
         data = _deflate(data)
@@ -146,10 +153,10 @@ def encode_submission(
 
 
 def encode_delivery(
-    delivery: Submission, created_at: datetime, failure_ttl: int, signatures: Signatures | None = None
+    delivery: Submission, failure_ttl: int, signatures: Signatures | None = None
 ) -> dict[str, str]:
     """What a job's hash carries of the delivery to its callback: the URL, the delivery's id and its hash."""
-    fields, data = encode_submission(delivery, created_at, failure_ttl, signatures, compress=False)
+    fields, data = encode_submission(delivery, failure_ttl, signatures, compress=False)
     carried = fields | {"data": data.decode()}
     return {
         "callback": delivery.arguments["url"],
@@ -183,6 +190,31 @@ def decode_call(data: bytes) -> tuple[str, dict[str, Any]]:
     return task, arguments
 
 
+def decode_delays(text: bytes) -> list[int]:
+    """The seconds before each retry. Raises MalformedJobError."""
+    try:
+        delays: Any = _loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedJobError("the delays of its retries are no JSON") from error
+    whole_seconds = isinstance(delays, list) and all(
+        type(delay) is int and 0 <= delay <= FOREVER for delay in delays
+    )
+    if not whole_seconds:
+        raise MalformedJobError("the delays of its retries are not whole seconds")
+    found: list[int] = delays
+    return found
+
+
+def whole(fields: Mapping[bytes, bytes], name: str, otherwise: int | None = None) -> int:
+    """A whole number of a job's hash, without what it can't be. Raises MalformedJobError."""
+    text = fields.get(name.encode())
+    if text is None and otherwise is not None:
+        return otherwise
+    if text is None or not WHOLE.fullmatch(text):
+        raise MalformedJobError(f"the job's hash is damaged: its {name} is no number")
+    return min(int(text), FOREVER)
+
+
 def decode_job(
     job_id: str, fields: Mapping[bytes, bytes], record: Mapping[bytes, bytes] | None = None
 ) -> Job:
@@ -202,7 +234,8 @@ def decode_summary(job_id: str, values: list[bytes | None]) -> Job:
     fields = {
         name.encode(): value for name, value in zip(SUMMARY_FIELDS, values, strict=True) if value is not None
     }
-    return _job(job_id, fields, {}, _text(fields, "description"), {})
+    task = fields.get(b"description", b"").decode("utf-8", "replace")
+    return _job(job_id, fields, {}, task, {})
 
 
 def encode_result(text: str | None) -> str:
@@ -244,7 +277,7 @@ def _job(
             progress=_progress(fields),
             result=_result(record) if status is JobStatus.FINISHED else None,
             error=_error(fields, record) if status in (JobStatus.FAILED, JobStatus.STOPPED) else None,
-            enqueued_at=_time(fields, "enqueued_at"),
+            enqueued_at=_time(fields, "enqueued_at") or _enqueued_as_created(fields, status),
             scheduled_for=_due(fields) if status is JobStatus.SCHEDULED else None,
             started_at=_time(fields, "started_at"),
             ended_at=_time(fields, "ended_at"),
@@ -270,6 +303,12 @@ def _text(fields: Mapping[bytes, bytes], name: str) -> str:
 def _time(fields: Mapping[bytes, bytes], name: str) -> datetime | None:
     text = _text(fields, name)
     return parse_time(text) if text else None
+
+
+def _enqueued_as_created(fields: Mapping[bytes, bytes], status: JobStatus) -> datetime | None:
+    """When a job was put on its queue for which that is not written: as it was created, unless for later."""
+    later = status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) or b"scheduled_for" in fields
+    return None if later else _time(fields, "created_at")
 
 
 def _due(fields: Mapping[bytes, bytes]) -> datetime | None:

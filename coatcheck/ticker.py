@@ -105,7 +105,7 @@ class Ticker:
         )
         keys = [self._keys.schedule(task.name)]
         seconds = f"{tick.timestamp():.6f}"
-        job = packed(submission, datetime.now(UTC), settings.failure_ttl, self._signatures)
+        job = packed(submission, settings.failure_ttl, self._signatures)
         outcome = as_text(self._scripts.run("tick", keys, seconds, schedule.overlap, self._limits, *job))
         if outcome in ("new", "skipped"):
             log.info("%s is due (%s): %s", task.name, tick.isoformat(), outcome, extra={"task": task.name})

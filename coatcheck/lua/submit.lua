@@ -38,8 +38,7 @@ if limit then return {limit[1], limit[2], allowance(owner, limits)} end
 for i = 6, #ARGV, 2 do
   if new[i] then
     local id, queue, due = unpack(new[i], 1, 3)
-    redis.call('HSET', key('job', id), 'data', ARGV[i + 1], unpack(new[i], 4))
-    if due ~= '' then schedule(id, queue, tonumber(due)) else enqueue(id, queue, false) end
+    create(id, queue, due, 'data', ARGV[i + 1], unpack(new[i], 4))
   end
 end
 

@@ -29,8 +29,14 @@ ARGUMENTS = (
     "--disable-sync",
 )
 DESKTOP = (1280, 900)
+PHONE = (360, 740)
 TIMEOUT = 20_000
 """Milliseconds; the machine may be busy with other tests."""
+
+
+def program() -> str | None:
+    """The path of a Chromium, if there is one."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
 def _missing(what: str) -> NoReturn:
@@ -47,12 +53,12 @@ def browser() -> Iterator[Browser]:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
         _missing("playwright is not installed (pip install playwright)")
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
+    path = program()
+    if path is None:
         _missing(f"none of {', '.join(PROGRAMS)} is on PATH (apt install chromium)")
     expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.page import shipped
+
 WEB = Path(__file__).parents[2] / "functions" / "chalicelib" / "web"
 STATIC = WEB / "static"
 FILES = sorted(path for path in WEB.rglob("*") if path.is_file())
@@ -61,4 +63,10 @@ def test_data_never_becomes_markup() -> None:
 
 
 def test_the_whole_page_is_small() -> None:
-    assert sum(len(gzip.compress(path.read_bytes())) for path in FILES) < 60_000
+    assert sum(len(gzip.compress(shipped(path).encode())) for path in FILES) < 60_000
+
+
+def test_a_script_is_shipped_without_its_notes() -> None:
+    path = STATIC / "dom.js"
+    kept = [line for line in path.read_text().splitlines() if not line.lstrip().startswith(("/**", "*"))]
+    assert shipped(path).splitlines() == kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 Schema = dict[str, Any]
-MOMENT = "2026-06-01T10:30:05.000Z"
+MOMENT = "2026-06-01T12:30:05+02:00"
 
 MAKE = """async ({schema, initial}) => {
   const { SchemaForm } = await import(new URL("static/form.js", document.baseURI).href);
   globalThis.form = new SchemaForm(schema, initial);
-  document.querySelector("main").replaceChildren(globalThis.form.element);
+  document.querySelector("main:not([hidden])").replaceChildren(globalThis.form.element);
 }"""
 
 
@@ -35,7 +36,7 @@ class Form:
 
     def read(self) -> dict[str, Any]:
         """``{"value", "errors"}``."""
-        answer: dict[str, Any] = self.page.evaluate("globalThis.form.read()")
+        answer: dict[str, Any] = json.loads(self.page.evaluate("JSON.stringify(globalThis.form.read())"))
         return answer
 
     def value(self) -> Any:
@@ -72,9 +73,10 @@ def form(browser: Browser, live_url: str) -> Iterator[Form]:
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "7", 7),
         ({"type": ["string", "null"]}, "", None),
         ({}, '{"any": [1, "thing"]}', {"any": [1, "thing"]}),
-        ({"type": "object", "additionalProperties": {"type": "integer"}}, '{"a": 1}', {"a": 1}),
-        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, '"five"', "five"),
+        ({"type": "object", "additionalProperties": True}, '{"a": 1}', {"a": 1}),
+        ({"anyOf": [{"type": "integer"}, {}]}, '"five"', "five"),
         ({"type": "array", "prefixItems": [{"type": "integer"}]}, "[1]", [1]),
+        ({"type": "integer"}, "9007199254740993", 9007199254740993),
     ],
 )
 def test_a_typed_value_is_sent_as_json(form: Form, schema: Schema, typed: str, sent: Any) -> None:
@@ -100,7 +102,7 @@ def test_a_moment_is_typed_in_local_time_and_sent_in_utc(form: Form) -> None:
         ({"enum": ["a", "b"], "default": "b"}, "b"),
         ({"enum": [1, 2, 3, 4, 5, 6], "default": 4}, 4),
         ({"const": "only", "default": "only"}, "only"),
-        ({"type": "string", "format": "date-time", "default": "2026-06-01T12:30:05+02:00"}, MOMENT),
+        ({"type": "string", "format": "date-time", "default": MOMENT}, MOMENT),
         ({"type": "array", "items": {"type": "string"}, "default": ["a", "b"]}, ["a", "b"]),
         ({"type": "object", "properties": {"a": {"type": "integer"}}, "default": {"a": 3}}, {"a": 3}),
         ({"default": {"free": None}}, {"free": None}),
@@ -169,6 +171,63 @@ def test_references_nested_models_and_lists(form: Form) -> None:
     }
 
 
+CARD = {
+    "type": "object",
+    "title": "Card",
+    "properties": {"kind": {"const": "card"}, "number": {"type": "string"}},
+    "required": ["kind", "number"],
+}
+CASH = {
+    "type": "object",
+    "title": "Cash",
+    "properties": {"kind": {"const": "cash"}, "coins": {"type": "integer"}},
+    "required": ["kind", "coins"],
+}
+
+
+def test_a_union_is_a_choice_of_kinds(form: Form) -> None:
+    form.make({"pay": {"oneOf": [CARD, CASH]}}, required=["pay"])
+    form.page.get_by_label("Kind of Pay").select_option("Cash")
+    form.page.get_by_label("Coins").fill("7")
+    assert form.value() == {"pay": {"kind": "cash", "coins": 7}}
+    form.page.get_by_label("Kind of Pay").select_option("Card")
+    form.field("Number").fill("4711")
+    assert form.value() == {"pay": {"kind": "card", "number": "4711"}}
+
+
+def test_a_union_starts_with_the_kind_of_its_value(form: Form) -> None:
+    value = {"pay": {"kind": "cash", "coins": 3}, "size": "large"}
+    size = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+    form.make({"pay": {"oneOf": [CARD, CASH]}, "size": size}, initial=value)
+    assert form.value() == value
+
+
+def test_names_and_values(form: Form) -> None:
+    form.make({"sizes": {"type": "object", "additionalProperties": {"type": "integer"}, "default": {"a": 1}}})
+    form.page.get_by_role("button", name="Add entry").click()
+    form.page.keyboard.type("b")
+    form.field("Value").last.fill("2")
+    assert form.value() == {"sizes": {"a": 1, "b": 2}}
+    form.field("Name").last.fill("a")
+    assert form.read()["errors"] == [{"pointer": "/sizes", "detail": 'Two entries are named "a".'}]
+
+
+def test_what_nobody_touched_is_sent_as_it_came(form: Form) -> None:
+    value = {"at": "2026-06-01T12:30:05.123456+02:00", "text": "a\r\nb"}
+    form.make(
+        {
+            "at": {"type": "string", "format": "date-time"},
+            "text": {"type": "string"},
+        },
+        initial=value,
+        required=["at", "text"],
+    )
+    assert form.value()["at"] == value["at"]
+    assert form.value()["text"] == value["text"]
+    form.field("At").fill("2026-06-01T12:30:06")
+    assert form.value()["at"].endswith(":06.000Z")
+
+
 def test_a_model_that_contains_itself_ends(form: Form) -> None:
     node = {
         "type": "object",
@@ -200,7 +259,6 @@ def test_initial_values_win_over_defaults(form: Form) -> None:
     ("schema", "typed", "detail"),
     [
         ({"type": "integer"}, "", "needs a value"),
-        ({"type": "integer"}, "9007199254740993", "too large for a browser"),
         ({"type": "string", "format": "date"}, "", "needs a value"),
         ({}, "{not json", "not JSON"),
     ],

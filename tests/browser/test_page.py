@@ -13,12 +13,12 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Route, expect
 
+from tests.browser.conftest import PHONE
 from tests.browser.desk import JOB_END, Desk, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PHONE = (360, 740)
 ANSWERED = r"status of {}"
 """How Chromium reports an answer from 400 on in the console."""
 

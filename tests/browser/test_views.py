@@ -15,7 +15,7 @@ from tests.browser.desk import JOB_END, Desk, Ticket
 from tests.support.polling import eventually
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Route
+    from playwright.sync_api import Dialog, Locator, Route
 
 ANSWERED = r"status of {}"
 
@@ -180,8 +180,20 @@ def test_all_failed_jobs_are_retried_whatever_refuses_at_first(desk: Desk) -> No
         return route.fulfill(status=429, headers={"Retry-After": "1"}, body="{}")
 
     desk.page.route(re.compile("/retry$"), busy_once)
+    asked: list[str] = []
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    desk.page.once("dialog", lambda dialog: dialog.dismiss())
+    desk.page.get_by_role("button", name="Retry all failed").click()
+    expect(desk.page.get_by_role("button", name="Retry all failed")).to_be_enabled()
+    assert refused == []
+    desk.page.once("dialog", agree)
     desk.page.get_by_role("button", name="Retry all failed").click()
     expect(desk.page.get_by_role("status").filter(has_text=re.compile(r"^\d+ retried"))).to_be_visible()
+    assert re.fullmatch(r"Retry \d+ failed jobs\?", asked[0])
     assert len(refused) == 1
     eventually(lambda: [desk.job(job_id)["attempt"] for job_id in ids] == [2, 2, 2])
 

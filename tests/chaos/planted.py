@@ -150,7 +150,7 @@ BUGS = (
                 "            import threading\n\n"
                 "            later = lambda: self._scripts.run('submit', keys, *args)\n"
                 "            threading.Timer(0.3, later).start()\n"
-                "            answer = [b'new', created_at.isoformat().encode(), []]\n",
+                "            answer = [b'new', utcnow().isoformat().encode(), []]\n",
             ),
         ),
     ),
@@ -160,9 +160,9 @@ BUGS = (
         ENDED,
         (
             Edit(
-                "coatcheck/lua/submit.lua",
-                "else enqueue(id, queue, false) end",
-                "else redis.call('HSET', key('job', id), 'status', 'queued', 'enqueued_at', iso()) end",
+                "coatcheck/lua/lib.lua",
+                "  set_status(id, queue, 'queued')\n  push(id, queue, false)\n",
+                "  set_status(id, queue, 'queued')\n",
             ),
             Edit(
                 "coatcheck/adapter.py",

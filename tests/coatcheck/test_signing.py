@@ -15,7 +15,7 @@ from coatcheck.adapter import QueueAdapter
 from coatcheck.callbacks import delivery_of
 from coatcheck.codec import encode_submission
 from coatcheck.errors import SecretError
-from coatcheck.job import Submission, new_job_id, utcnow
+from coatcheck.job import Submission, new_job_id
 from coatcheck.keys import Keys as RedisKeys
 from coatcheck.secret_text import read_secret
 from coatcheck.settings import Settings
@@ -50,7 +50,7 @@ def signed(signatures: Signatures, **options: Any) -> tuple[str, dict[bytes, byt
     """The id and the hash of a signed job that has every field which is signed."""
     values: dict[str, Any] = {"retries": 2, "retry_delays": (5,), "owner": "ann", **options}
     submission = Submission("odd.add", {"left": 1}, "default", 60, 600, **values)
-    fields, data = encode_submission(submission, utcnow(), 700, signatures)
+    fields, data = encode_submission(submission, 700, signatures)
     return submission.id, {name.encode(): value.encode() for name, value in fields.items()} | {b"data": data}
 
 

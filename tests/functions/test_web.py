@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import page
-from chalicelib.page import TYPES, WEB
+from chalicelib.page import TYPES, WEB, shipped
 from tests.functions.client import Api
 
 FILES = sorted(path.name for path in (WEB / "static").iterdir())
@@ -19,7 +19,7 @@ def test_the_page_is_html_that_loads_only_from_here(api: Api) -> None:
     assert reply.status == 200
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     policy = reply.headers["content-security-policy"]
-    assert "default-src 'self'" in policy and "unsafe" not in policy
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
     assert "base-uri 'self'" in policy and "frame-ancestors 'none'" in policy
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["referrer-policy"] == "no-referrer"
@@ -46,7 +46,7 @@ def test_what_stands_in_the_address_can_t_leave_the_attribute() -> None:
 def test_every_file_is_served_as_what_it_is(api: Api, name: str) -> None:
     reply = api.get(f"/static/{name}")
     assert reply.status == 200
-    assert reply.body == (WEB / "static" / name).read_text()
+    assert reply.body == shipped(WEB / "static" / name)
     assert reply.headers["content-type"] == TYPES[name[name.rindex(".") :]]
 
 

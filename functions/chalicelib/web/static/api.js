@@ -1,6 +1,7 @@
 /** The HTTP API, one function for each call. All addresses are relative to the page's base. */
 
 import { another, token } from "./door.js";
+import { parse } from "./numbers.js";
 import { noteServerTime } from "./time.js";
 
 /** Milliseconds; longer than API Gateway's own limit of 29 s. */
@@ -71,7 +72,7 @@ async function call(path, { method = "GET", body, headers = {} } = {}) {
     return call(path, { method, body, headers });
   }
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-  const data = parse(text);
+  const data = parsed(text);
   if (!response.ok) throw new ApiError(response.status, asProblem(data), retryAfter);
   if (data === undefined) throw new ApiError(response.status, { detail: "The answer is not JSON." });
   return { data, retryAfter };
@@ -85,9 +86,9 @@ const asksForSignature = (response) =>
   (response.headers.get("WWW-Authenticate") ?? "").startsWith("AWS4-HMAC-SHA256");
 
 /** @param {string} text */
-function parse(text) {
+function parsed(text) {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return undefined;
   }

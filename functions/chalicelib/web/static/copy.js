@@ -31,13 +31,13 @@ export function copyButton(what, text) {
  * @param {string} what for screen readers
  * @param {string} name of the file
  * @param {string} type
- * @param {() => string} text
+ * @param {() => string|Promise<string>} text
  * @returns {HTMLElement}
  */
 export function downloadButton(what, name, type, text) {
   return h(
     "button",
-    { type: "button", class: "small", onclick: () => download(name, type, text()) },
+    { type: "button", class: "small", onclick: async () => download(name, type, await text()) },
     "Download",
     h("span", { class: "unseen" }, ` ${what}`),
   );

@@ -1,5 +1,7 @@
 /** Making elements. Data only ever becomes text or an attribute, never markup. */
 
+import { textOf } from "./numbers.js";
+
 let lastId = 0;
 
 /**
@@ -40,7 +42,7 @@ function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined && value !== false)
-      element.setAttribute(name, value === true ? "" : String(value));
+      element.setAttribute(name, value === true ? "" : textOf(value));
   }
   for (const child of children) if (child) element.append(child);
   return element;

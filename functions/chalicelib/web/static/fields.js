@@ -1,6 +1,7 @@
 /** Form fields for single values: each reads one JSON value and shows one error. */
 
 import { h, setText, uniqueId } from "./dom.js";
+import { numberOf, parse } from "./numbers.js";
 import { helpOf } from "./schema.js";
 
 /** Stands for "leave this property out". */
@@ -22,6 +23,7 @@ export const OMIT = Symbol("omit");
  * @property {string} label
  * @property {boolean} required
  * @property {boolean} nullable
+ * @property {boolean} optional whether it may be left empty
  * @property {any} initial undefined: none
  *
  * @typedef {object} Control the widget inside a field
@@ -69,6 +71,8 @@ export function makeField({ kind, schema }, place) {
   const help = [helpOf(schema), FORMAT_HELP.get(schema.format)].filter(Boolean).join(" · ");
   const error = h("p", { class: "field-error", id: `${id}-error` });
   const target = control.focusable;
+  const given = place.initial !== undefined && place.initial !== null;
+  const untouched = snapshot(control);
   if (help) target.setAttribute("aria-describedby", `${id}-help`);
   const labelled = control.ownLabel
     ? null
@@ -102,9 +106,10 @@ export function makeField({ kind, schema }, place) {
     read(pointer, reading) {
       reading.fields.set(pointer, this);
       try {
+        if (given && snapshot(control) === untouched) return place.initial;
         const value = control.value();
         if (value !== undefined) return value;
-        if (!place.nullable && place.required) throw new InputError("This needs a value.");
+        if (!place.optional) throw new InputError("This needs a value.");
       } catch (problem) {
         if (!(problem instanceof InputError)) throw problem;
         reading.errors.push({ pointer, detail: problem.message });
@@ -113,6 +118,20 @@ export function makeField({ kind, schema }, place) {
       return emptyValue(place, schema);
     },
   };
+}
+
+/**
+ * What a widget holds, to see whether somebody has changed it: what nobody touched is sent as it came,
+ * though a widget may show less of it (a time's microseconds, a text's line ends).
+ * @param {Control} control
+ */
+function snapshot(control) {
+  try {
+    return JSON.stringify(control.value());
+  } catch (problem) {
+    if (!(problem instanceof InputError)) throw problem;
+    return problem.message;
+  }
 }
 
 /**
@@ -130,12 +149,12 @@ export function emptyValue(place, schema) {
  * @param {Place} place
  */
 export function mark(place) {
-  const optional = place.nullable || (!place.required && place.initial === undefined);
-  return optional && h("span", { class: "field-mark" }, " optional");
+  return place.optional && h("span", { class: "field-mark" }, " optional");
 }
 
 /** @type {typeof CONTROLS[string]} */
-function constant(schema, _place, id) {
+function constant(schema, place, id) {
+  if (place.optional) return select([schema.const], place.initial === undefined ? -1 : 0, place, id);
   const element = h("output", { id, class: "field-const" }, JSON.stringify(schema.const));
   return { element, focusable: element, value: () => schema.const };
 }
@@ -144,7 +163,7 @@ function constant(schema, _place, id) {
 function choice(schema, place, id) {
   const values = schema.enum;
   const chosen = values.findIndex((/** @type {any} */ value) => same(value, place.initial));
-  if (values.length > MOST_RADIOS || place.nullable) return select(values, chosen, place, id);
+  if (values.length > MOST_RADIOS || place.optional) return select(values, chosen, place, id);
   const inputs = values.map((/** @type {any} */ _, /** @type {number} */ index) =>
     h("input", { type: "radio", name: id, id: `${id}-${index}`, checked: index === chosen }),
   );
@@ -172,7 +191,7 @@ function choice(schema, place, id) {
  */
 function select(values, chosen, place, id) {
   const empty =
-    place.nullable || chosen < 0 ? h("option", { value: "" }, place.nullable ? "none" : "choose…") : null;
+    place.optional || chosen < 0 ? h("option", { value: "" }, place.optional ? "none" : "choose…") : null;
   const options = values.map((value, index) =>
     h("option", { value: index, selected: index === chosen }, shown(value)),
   );
@@ -186,7 +205,7 @@ function select(values, chosen, place, id) {
 
 /** @type {typeof CONTROLS[string]} */
 function boolean(_schema, place, id) {
-  if (place.nullable) return select([true, false], [true, false].indexOf(place.initial), place, id);
+  if (place.optional) return select([true, false], [true, false].indexOf(place.initial), place, id);
   const input = h("input", { type: "checkbox", id, checked: place.initial === true });
   const element = h("label", { class: "check" }, input, h("span", {}, place.label));
   return { element, focusable: input, ownLabel: true, value: () => input.checked };
@@ -211,9 +230,9 @@ function number(schema, place, id) {
     value() {
       if (element.validity.badInput) throw new InputError("This is not a number.");
       if (element.value === "") return undefined;
-      const typed = Number(element.value);
-      if (Number.isInteger(typed) && !Number.isSafeInteger(typed))
-        throw new InputError("This number is too large for a browser to keep exactly; use the HTTP API.");
+      const typed = numberOf(element.value);
+      if (typed === undefined)
+        throw new InputError("This number is too large for this browser to keep exactly; use the HTTP API.");
       return typed;
     },
   };
@@ -233,7 +252,7 @@ function text(schema, place, id) {
     focusable: element,
     value() {
       if (element.value !== "") return element.value;
-      return place.nullable || (!place.required && place.initial === undefined) ? undefined : "";
+      return place.optional ? undefined : "";
     },
   };
 }
@@ -284,7 +303,7 @@ function json(_schema, place, id) {
     value() {
       if (element.value.trim() === "") return undefined;
       try {
-        return JSON.parse(element.value);
+        return parse(element.value);
       } catch (problem) {
         throw new InputError(`This is not JSON: ${/** @type {Error} */ (problem).message}`);
       }

@@ -1,8 +1,11 @@
-/** Form fields made of other fields: objects, arrays, and what may be left out as a whole. */
+/** Form fields made of other fields, whatever these are. */
 
-import { h, setText, uniqueId } from "./dom.js";
+import { h } from "./dom.js";
 import { emptyValue, makeField, mark, OMIT } from "./fields.js";
-import { helpOf, labelOf, pointTo, shapeOf } from "./schema.js";
+import { makeFrame } from "./frame.js";
+import { listField, mapField } from "./rows.js";
+import { labelOf, pointTo, shapeOf } from "./schema.js";
+import { unionField } from "./union.js";
 
 /** Deeper than this, a value is written as JSON: nobody enjoys fieldsets in fieldsets in fieldsets. */
 const DEEPEST = 5;
@@ -16,12 +19,22 @@ const DEEPEST = 5;
 
 /** Builds the fields of one document. */
 export class FieldMaker {
-  #root;
+  /** The document that references point into. */
+  root;
 
   /** @param {Schema} root the document that references point into */
   constructor(root) {
-    this.#root = root;
+    this.root = root;
   }
+
+  /** @type {Record<string, (schema: Schema, place: Place, depth: number) => Field>} */
+  #groups = {
+    object: (schema, place, depth) => this.#object(schema, place, depth),
+    tuple: (schema, place, depth) => this.#tuple(schema, place, depth),
+    array: (schema, place, depth) => listField(this, schema, place, depth),
+    map: (schema, place, depth) => mapField(this, schema, place, depth),
+    union: (schema, place, depth) => unionField(this, schema, place, depth),
+  };
 
   /**
    * The field of one property or entry.
@@ -30,18 +43,16 @@ export class FieldMaker {
    * @returns {Field}
    */
   make(schema, { name, required, initial, depth }) {
-    const shape = shapeOf(schema, this.#root);
+    const shape = shapeOf(schema, this.root);
     const start = initial === undefined ? shape.schema.default : initial;
-    const place = { label: labelOf(schema, name), required, nullable: shape.nullable, initial: start };
-    const group = shape.kind === "object" || shape.kind === "array";
-    if (!group) return makeField(shape, place);
+    const optional = shape.nullable || (!required && shape.schema.default === undefined);
+    const label = labelOf(schema, name);
+    const place = { label, required, nullable: shape.nullable, optional, initial: start };
+    const make = this.#groups[shape.kind];
+    if (!make) return makeField(shape, place);
     if (depth >= DEEPEST) return makeField({ ...shape, kind: "json" }, place);
-    const build = () =>
-      shape.kind === "object"
-        ? this.#object(shape.schema, place, depth)
-        : this.#array(shape.schema, place, depth);
-    const absent = place.nullable || (!required && shape.schema.default === undefined);
-    return absent ? this.#optional(shape.schema, place, build) : build();
+    const build = () => make(shape.schema, place, depth + 1);
+    return optional ? this.#optional(shape.schema, place, build) : build();
   }
 
   /**
@@ -67,7 +78,7 @@ export class FieldMaker {
    * @returns {Field}
    */
   #object(schema, place, depth) {
-    const fields = this.properties(schema, place.initial, depth + 1);
+    const fields = this.properties(schema, place.initial, depth);
     const frame = makeFrame(
       schema,
       place,
@@ -84,52 +95,34 @@ export class FieldMaker {
   }
 
   /**
+   * An array in which each place has a schema of its own.
    * @param {Schema} schema
    * @param {Place} place
    * @param {number} depth
    * @returns {Field}
    */
-  #array(schema, place, depth) {
-    /** @type {{field: Field, element: HTMLElement}[]} */
-    let rows = [];
-    const list = h("ol", { class: "rows" });
-    const add = h("button", { type: "button", class: "quiet" }, "Add entry");
-    const entryName = shapeOf(schema.items, this.#root).schema.title ?? "Entry";
-
-    const append = (/** @type {any} */ initial) => {
-      const field = this.make(
-        { ...schema.items, title: entryName },
-        { name: entryName, required: true, initial, depth: depth + 1 },
-      );
-      const remove = h(
-        "button",
-        { type: "button", class: "quiet remove", "aria-label": `Remove ${entryName} from ${place.label}` },
-        "Remove",
-      );
-      const element = h("li", { class: "row" }, field.element, remove);
-      const row = { field, element };
-      remove.addEventListener("click", () => {
-        const index = rows.indexOf(row);
-        rows = rows.filter((other) => other !== row);
-        element.remove();
-        (rows[Math.min(index, rows.length - 1)]?.field ?? { focus: () => add.focus() }).focus();
-      });
-      rows.push(row);
-      list.append(element);
-      return field;
-    };
-    add.addEventListener("click", () => append(undefined).focus());
-    const first = Array.isArray(place.initial) ? place.initial : Array(schema.minItems ?? 0).fill(undefined);
-    first.forEach(append);
-
+  #tuple(schema, place, depth) {
+    const fields = schema.prefixItems.map((/** @type {Schema} */ entry, /** @type {number} */ index) =>
+      this.make(entry, {
+        name: `Entry ${index + 1}`,
+        required: true,
+        initial: place.initial?.[index],
+        depth,
+      }),
+    );
+    const frame = makeFrame(
+      schema,
+      place,
+      fields.map((/** @type {Field} */ field) => field.element),
+    );
     return {
-      ...makeFrame(schema, place, [list, add]),
-      focus: () => add.focus(),
+      ...frame,
+      focus: () => (fields[0] ?? frame).focus(),
       read(pointer, reading) {
         reading.fields.set(pointer, this);
-        return rows
-          .map((row, index) => row.field.read(pointTo(pointer, index), reading))
-          .filter((value) => value !== OMIT);
+        return fields.map((/** @type {Field} */ field, /** @type {number} */ index) =>
+          field.read(pointTo(pointer, index), reading),
+        );
       },
     };
   }
@@ -170,37 +163,6 @@ export class FieldMaker {
       },
     };
   }
-}
-
-/**
- * @param {Schema} schema
- * @param {Place} place
- * @param {HTMLElement[]} content
- */
-function makeFrame(schema, place, content) {
-  const id = uniqueId("group");
-  const help = helpOf(schema);
-  const error = h("p", { class: "field-error", id: `${id}-error` });
-  const element = h(
-    "fieldset",
-    { class: "group", tabindex: "-1", "aria-describedby": help ? `${id}-help` : null },
-    h("legend", {}, place.label),
-    help && h("p", { class: "field-help", id: `${id}-help` }, help),
-    error,
-    ...content,
-  );
-  return {
-    element,
-    label: place.label,
-    focus: () => element.focus(),
-    showError(/** @type {string} */ text) {
-      setText(error, text);
-      element.setAttribute(
-        "aria-describedby",
-        [help && `${id}-help`, text && error.id].filter(Boolean).join(" "),
-      );
-    },
-  };
 }
 
 /**

@@ -57,15 +57,15 @@ export class JobCard {
   #body({ id, task, arguments: args }, onClose) {
     const live = this.#live;
     const number = ticketNumber(id);
-    live.actions.append(
+    live.actions.lastElementChild.before(
       h(
         "a",
         { class: "open-job", href: jobAddress(id) },
         "Open",
         h("span", { class: "unseen" }, ` ticket ${number}`),
       ),
-      h("code", { class: "job-id" }, id),
     );
+    live.actions.append(h("code", { class: "job-id" }, id));
     const close = h(
       "button",
       {

@@ -185,6 +185,7 @@ export class JobPage {
     this.#facts.replaceChildren(
       ...fact("Queue", job.queue),
       ...fact("Worker", job.worker),
+      ...fact("Owner", job.owner),
       ...fact("Interrupted", job.interrupted ? `${job.interrupted} ×` : null),
     );
     setText(this.#hint, hint(job));

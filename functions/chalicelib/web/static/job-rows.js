@@ -67,6 +67,7 @@ class Row {
   job;
   #shown = "";
   #title = h("span", { class: "job-title" });
+  #why = h("span", { class: "job-why" });
   #status = h("span", { class: "job-status" });
   #when = h("span", { class: "job-when" });
   #took = h("span", { class: "job-took" });
@@ -87,7 +88,7 @@ class Row {
       "a",
       { class: "job", href: jobAddress(job.id), title: localTime(job.created_at) },
       h("span", { class: "job-number" }, number),
-      this.#title,
+      h("span", { class: "job-what" }, this.#title, " ", this.#why),
       this.#status,
       this.#took,
       this.#when,
@@ -125,7 +126,17 @@ class Row {
     if (attempt > 1) this.#status.title = `attempt ${attempt}`;
     setText(this.#when, ago(created_at));
     setText(this.#took, took(this.job));
+    setText(this.#why, why(this.job));
   }
+}
+
+/**
+ * What it says of itself.
+ * @param {Job} job
+ */
+function why({ status, error, progress }) {
+  if (status === "started") return progress?.message ?? "";
+  return status === "failed" && error ? [error.type, error.message].filter(Boolean).join(": ") : "";
 }
 
 /** @param {Job} job */

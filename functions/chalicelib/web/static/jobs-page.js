@@ -46,6 +46,7 @@ export class JobsPage {
       status: params.get("status"),
       task: params.get("task"),
       queue: params.get("queue"),
+      owner: params.get("owner"),
       cursor: params.get("cursor"),
     };
     this.#rows = new JobRows(app.titleOf, () => this.#showSelection());
@@ -194,10 +195,10 @@ export class JobsPage {
    * @param {string} [complaint]
    */
   #emptiness(next, complaint) {
-    const { status, task, queue, cursor } = this.#filters;
+    const { status, task, queue, owner, cursor } = this.#filters;
     if (complaint) return [h("p", {}, `The list can't be filtered like this: ${complaint}.`), allJobs()];
     if (next !== null) return [h("p", {}, "None of yours here; there are older ones.")];
-    if (status || task || queue) return [h("p", {}, "No job matches these filters."), allJobs()];
+    if (status || task || queue || owner) return [h("p", {}, "No job matches these filters."), allJobs()];
     if (cursor) return [h("p", {}, "There are no older jobs.")];
     return [h("p", {}, "No job yet."), h("p", {}, h("a", { href: "#/" }, "Hand in a task"))];
   }
@@ -228,16 +229,17 @@ export class JobsPage {
 
   async #retryEveryFailed() {
     const ids = [];
-    const { status, task, queue } = this.#filters;
     /** @type {string|null} */
     let cursor = null;
     do {
-      const { data } = await patiently(() => getJobs({ status, task, queue, cursor, limit: MOST }));
+      const { data } = await patiently(() => getJobs({ ...this.#filters, cursor, limit: MOST }));
       ids.push(...data.jobs.filter(canRetry).map((/** @type {Job} */ job) => job.id));
       cursor = data.next;
       setText(this.#note, `Looking for failed jobs: ${ids.length} so far…`);
     } while (cursor !== null);
-    await this.#run(ids, retryJob, "retried");
+    setText(this.#note, "");
+    if (confirm(`Retry ${ids.length} failed ${ids.length === 1 ? "job" : "jobs"}?`))
+      await this.#run(ids, retryJob, "retried");
   }
 
   /**

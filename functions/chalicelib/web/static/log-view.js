@@ -1,7 +1,10 @@
 /** The log of one job, followed while it is written. */
 
+import { AnsiWriter } from "./ansi.js";
 import { getLog } from "./api.js";
+import { copyButton, downloadButton } from "./copy.js";
 import { h } from "./dom.js";
+import { ticketNumber } from "./job.js";
 
 /** Characters kept on screen; the whole log is a link away. */
 const KEPT = 200_000;
@@ -15,6 +18,7 @@ export class LogView {
   complete = false;
   #id;
   #text;
+  #writer;
   #cut;
   /** @type {string|null} */
   #cursor = null;
@@ -32,6 +36,7 @@ export class LogView {
       role: "region",
       "aria-label": `Log of ${name}`,
     });
+    this.#writer = new AnsiWriter(this.#text);
     this.#cut = h(
       "p",
       { class: "log-cut", hidden: true },
@@ -46,9 +51,17 @@ export class LogView {
     );
   }
 
-  /** Where there is room, more of it is seen at once. */
+  /** Where there is room, more of it is seen at once, and can be taken away. */
   tall() {
     this.#text.classList.add("tall");
+    this.#text.before(
+      h(
+        "div",
+        { class: "log-tools" },
+        copyButton("log", () => this.#text.textContent ?? ""),
+        downloadButton("log", `log-${ticketNumber(this.#id)}.txt`, "text/plain", () => this.#whole()),
+      ),
+    );
   }
 
   /** The job runs again: what it prints follows what it printed before. */
@@ -71,13 +84,25 @@ export class LogView {
     return data.text !== "";
   }
 
+  /** All that is kept of it, from the first line on, as it was printed. */
+  async #whole() {
+    let whole = "";
+    /** @type {string|null} */
+    let cursor = null;
+    for (;;) {
+      const { data } = await getLog(this.#id, cursor);
+      if (!data.text) return whole;
+      whole += data.text;
+      cursor = data.next;
+    }
+  }
+
   /** @param {string} text */
   #append(text) {
     this.element.hidden = false;
     const box = this.#text;
     const follows = box.scrollHeight - box.scrollTop - box.clientHeight < SLACK;
-    box.append(text);
-    this.#length += text.length;
+    this.#length += this.#writer.write(text);
     while (this.#length > KEPT && box.childNodes.length > 1) {
       this.#length -= box.firstChild.textContent.length;
       box.firstChild.remove();

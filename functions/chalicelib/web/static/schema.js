@@ -1,13 +1,18 @@
 /** Reading JSON Schema (2020-12, as pydantic writes it) for the form. */
 
+import { isExact, textOf } from "./numbers.js";
+
 /**
  * @typedef {Record<string, any>} Schema
  *
  * @typedef {object} Shape what the form has to know about one value
- * @property {"const"|"enum"|"boolean"|"number"|"integer"|"string"|"object"|"array"|"json"} kind
+ * @property {"const"|"enum"|"boolean"|"number"|"integer"|"string"|"object"|"array"|"tuple"|"map"|"union"|"json"} kind
  * @property {Schema} schema with references and `null` resolved away
  * @property {boolean} nullable whether `null` is allowed too
  */
+
+/** A union of more is written as JSON. */
+const MOST_VARIANTS = 12;
 
 const SCALARS = new Set(["boolean", "number", "integer", "string"]);
 
@@ -61,8 +66,9 @@ function withoutNull(schema, root) {
     const choices = schema[word];
     if (!Array.isArray(choices)) continue;
     const others = choices.filter((choice) => choice.type !== "null");
-    if (others.length !== 1) return { schema, nullable: others.length < choices.length };
-    const { [word]: _, ...beside } = schema;
+    if (others.length !== 1)
+      return { schema: { ...schema, [word]: others }, nullable: others.length < choices.length };
+    const { [word]: _, discriminator: __, ...beside } = schema;
     const inner = withoutNull(resolve(others[0], root), root);
     const nullable = inner.nullable || others.length < choices.length;
     return { schema: { ...inner.schema, ...beside }, nullable };
@@ -86,15 +92,87 @@ function withoutNull(schema, root) {
 function kindOf(schema) {
   if (schema.const !== undefined) return "const";
   if (Array.isArray(schema.enum)) return "enum";
-  if (schema.anyOf || schema.oneOf || schema.allOf) return "json";
+  if (schema.allOf || (schema.anyOf && schema.oneOf)) return "json";
+  if (schema.anyOf || schema.oneOf) return isUnion(schema) ? "union" : "json";
   if (SCALARS.has(schema.type)) return schema.type;
-  if (schema.type === "object" && schema.properties && !openEnded(schema)) return "object";
-  if (schema.type === "array" && isSchema(schema.items) && !schema.prefixItems) return "array";
+  if (schema.type === "object") return kindOfObject(schema);
+  if (schema.type === "array") return kindOfArray(schema);
   return "json";
 }
 
-/** @param {Schema} schema whether it takes properties that have no name yet */
-const openEnded = (schema) => Boolean(schema.additionalProperties) || Boolean(schema.patternProperties);
+/** @param {Schema} schema */
+function isUnion(schema) {
+  const variants = schema.anyOf ?? schema.oneOf;
+  return !schema.type && !schema.properties && variants.length <= MOST_VARIANTS && variants.every(isSchema);
+}
+
+/** @param {Schema} schema */
+function kindOfObject({ properties, additionalProperties, patternProperties }) {
+  if (patternProperties) return "json";
+  if (properties) return additionalProperties ? "json" : "object";
+  return isSchema(additionalProperties) ? "map" : "json";
+}
+
+/** @param {Schema} schema */
+function kindOfArray({ items, prefixItems, minItems, maxItems }) {
+  if (!prefixItems) return isSchema(items) ? "array" : "json";
+  const fixed = minItems === prefixItems.length && (items === false || maxItems === prefixItems.length);
+  return fixed && prefixItems.every(isSchema) ? "tuple" : "json";
+}
+
+const KIND_NAMES = new Map([
+  ["boolean", "yes or no"],
+  ["integer", "whole number"],
+  ["string", "text"],
+  ["array", "list"],
+  ["tuple", "list"],
+  ["map", "names and values"],
+  ["enum", "choice"],
+  ["json", "JSON"],
+]);
+
+/**
+ * What a person calls a kind of value.
+ * @param {Shape} shape
+ * @returns {string}
+ */
+export function kindName({ kind, schema }) {
+  if (kind === "object" && schema.title) return schema.title;
+  if (kind === "const") return String(schema.const);
+  if (kind === "string" && schema.format) return schema.format;
+  return KIND_NAMES.get(kind) ?? kind;
+}
+
+/**
+ * Whether a value looks as a schema asks for: enough to tell the kinds of a union apart.
+ * @param {any} value
+ * @param {Schema} schema
+ * @param {Schema} root the document that references point into
+ * @returns {boolean}
+ */
+export function fits(value, schema, root) {
+  const { kind, schema: inner, nullable } = shapeOf(schema, root);
+  if (value === null) return nullable || kind === "json";
+  if (inner.const !== undefined) return value === inner.const;
+  if (inner.enum) return inner.enum.includes(value);
+  if (kind === "union")
+    return (inner.anyOf ?? inner.oneOf).some((/** @type {Schema} */ one) => fits(value, one, root));
+  if (kind === "array") return Array.isArray(value) && value.every((entry) => fits(entry, inner.items, root));
+  if (kind === "tuple" || inner.type === "array") return Array.isArray(value);
+  if (kind === "number") return typeof value === "number" || isExact(value);
+  if (kind === "integer") return Number.isInteger(value) || isExact(value);
+  if (SCALARS.has(kind)) return typeof value === kind;
+  if (kind === "json" && !inner.type) return true;
+  if (typeof value !== "object" || Array.isArray(value) || isExact(value)) return false;
+  if (kind === "map") return Object.values(value).every((one) => fits(one, inner.additionalProperties, root));
+  return (
+    (inner.required ?? []).every((/** @type {string} */ name) => name in value) &&
+    Object.entries(value).every(([name, one]) => {
+      const property = inner.properties?.[name];
+      return property ? fits(one, property, root) : inner.additionalProperties !== false;
+    })
+  );
+}
 
 /** @param {any} value */
 const isSchema = (value) => value !== null && typeof value === "object" && Object.keys(value).length > 0;
@@ -127,12 +205,12 @@ function limits(schema) {
   const inclusive = schema.minimum !== undefined && schema.maximum !== undefined;
   /** @type {string[]} */
   const found = [];
-  if (inclusive) found.push(`${low} to ${high}`);
+  if (inclusive) found.push(`${textOf(low)} to ${textOf(high)}`);
   else {
-    if (low !== undefined) found.push(`${more} ${low}`);
-    if (high !== undefined) found.push(`${less} ${high}`);
+    if (low !== undefined) found.push(`${more} ${textOf(low)}`);
+    if (high !== undefined) found.push(`${less} ${textOf(high)}`);
   }
-  if (schema.multipleOf) found.push(`a multiple of ${schema.multipleOf}`);
+  if (schema.multipleOf) found.push(`a multiple of ${textOf(schema.multipleOf)}`);
   found.push(...sizes(schema.minLength, schema.maxLength, "characters"));
   found.push(...sizes(schema.minItems, schema.maxItems, "entries"));
   if (schema.pattern) found.push(`matches ${schema.pattern}`);

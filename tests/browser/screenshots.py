@@ -1,0 +1,81 @@
+"""Takes the README's pictures of the page: ``python -m tests.browser.screenshots [folder]``.
+
+Starts ``coatcheck up`` on an empty folder, plays a scene and photographs it.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.browser.conftest import ARGUMENTS, program
+from tests.browser.desk import Desk
+from tests.infra.product import Product
+
+SIZE = (1280, 1000)
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+TRIP = {
+    "start": {"city": "Lisbon", "nights": 3},
+    "travellers": 2,
+    "comfort": "grand",
+    "leaves": "2027-03-14",
+    "further_stops": [{"city": "Porto", "nights": 2}, {"city": "Coimbra"}],
+}
+
+
+def opened(browser: Browser, url: str) -> Desk:
+    width, height = SIZE
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, reduced_motion="reduce", color_scheme="light"
+    )
+    return Desk(context.new_page(), url)
+
+
+def picture(desk: Desk, path: Path) -> None:
+    desk.page.mouse.move(0, 0)
+    desk.page.screenshot(path=path)
+    print(f"{path}  {path.stat().st_size // 1000} kB")
+
+
+def the_desk(desk: Desk, path: Path) -> None:
+    """The three tasks of the story at once, each with its own ticket."""
+    desk.open()
+    failed = desk.run("Task raises error")
+    failed.becomes("failed")
+    short = desk.run("Short task")
+    short.becomes("finished")
+    desk.choose("Count slowly")
+    desk.page.get_by_label("To", exact=True).fill("8")
+    counting = desk.run()
+    expect(counting.log).to_contain_text("5 of 8")
+    desk.page.evaluate("scrollTo(0, 0)")
+    picture(desk, path)
+    counting.becomes("finished")
+
+
+def the_job(desk: Desk, path: Path) -> None:
+    """A job's own page, in the dark."""
+    desk.page.emulate_media(color_scheme="dark")
+    page = desk.job_page(desk.submit("examples.plan_trip", TRIP))
+    page.becomes("finished")
+    expect(page.log).to_contain_text("Coimbra")
+    picture(desk, path)
+
+
+def main(folder: Path) -> None:
+    """Take all pictures."""
+    with tempfile.TemporaryDirectory() as data, Product(Path(data) / "data", "--port", "0") as product:
+        product.until_ready()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program(), args=ARGUMENTS)
+            desk = opened(browser, product.url)
+            the_desk(desk, folder / "page.png")
+            the_job(desk, folder / "page-job.png")
+            browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES)
