@@ -76,13 +76,15 @@ class Client(Generic[Tasks]):
         delay: Span | None = None,
         at: datetime | str | None = None,
         timeout: Span | None = None,
+        callback: str | None = None,
         idempotency_key: str | None = None,
     ) -> Ticket[Any]:
         """Submit a job of a task. The same call with the same key again gives the same job.
 
         Raises InvalidArgumentsError, UnknownTaskError and other problems; ConnectionFailedError.
         """
-        return self.submit_order(Order(task, arguments or {}, queue, delay, at, timeout), idempotency_key)
+        order = Order[Any](task, arguments or {}, queue, delay, at, timeout, callback)
+        return self.submit_order(order, idempotency_key)
 
     def submit_order(self, order: Order[Value], idempotency_key: str | None = None) -> Ticket[Value]:
         """Submit a job that was made before."""

@@ -26,7 +26,7 @@ class Order(Generic[Result]):
     """One job to be submitted.
 
     ``queue``: instead of the task's own; ``delay`` or ``at``: not before then; ``timeout``: ended after that
-    long.
+    long; ``callback``: the URL that is told of its end.
     """
 
     task: str
@@ -35,6 +35,7 @@ class Order(Generic[Result]):
     delay: Span | None = None
     at: datetime | str | None = None
     timeout: Span | None = None
+    callback: str | None = None
 
     @property
     def options(self) -> dict[str, str]:
@@ -44,6 +45,7 @@ class Order(Generic[Result]):
             "delay": _span(self.delay),
             "at": format_time(self.at) if isinstance(self.at, datetime) else self.at,
             "timeout": _span(self.timeout),
+            "callback": self.callback,
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -34,10 +34,11 @@ class TaskHandle:
         delay: Span | None = None,
         at: datetime | str | None = None,
         timeout: Span | None = None,
+        callback: str | None = None,
         idempotency_key: str | None = None,
     ) -> Handle:
         """The same task with these options: ``task.with_options(delay="5m")(to=3)``."""
-        order = replace(self._order, queue=queue, delay=delay, at=at, timeout=timeout)
+        order = replace(self._order, queue=queue, delay=delay, at=at, timeout=timeout, callback=callback)
         return type(self)(self._submit, order, idempotency_key)
 
 

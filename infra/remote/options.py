@@ -149,6 +149,7 @@ def add_run_options(parser: argparse.ArgumentParser, default: Any = None) -> Non
     _option(group, default, "--delay", metavar="SPAN", help="not before that long: 90, 5m, 1h30m")
     _option(group, default, "--at", metavar="TIME", help="not before then: 2030-01-31T18:00:00Z")
     _option(group, default, "--timeout", metavar="SPAN", help="end it after that long")
+    _option(group, default, "--callback", metavar="URL", help="a URL that is told of its end")
     _option(group, default, "--idempotency-key", metavar="TEXT", help="the same key again gives the same job")
     _option(
         group,

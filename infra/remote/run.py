@@ -16,6 +16,9 @@ from infra.remote.follow import follow
 from infra.remote.options import add_api_options, add_run_options
 from infra.remote.task_options import TaskParser
 
+OPTIONS = ("queue", "delay", "at", "timeout", "callback")
+"""Options of ``run`` that are the API's."""
+
 
 def run(arguments: Namespace) -> int:
     """Carry out ``coatcheck run``. Returns the exit status. Raises CoatcheckError."""
@@ -24,9 +27,8 @@ def run(arguments: Namespace) -> int:
         client.retry_for = PATIENT
         called = parser.read(arguments.rest, arguments.arg or ())
         options = Namespace(**{**vars(arguments), **called.options})
-        order = Order[Any](
-            arguments.task, called.arguments, options.queue, options.delay, options.at, options.timeout
-        )
+        given = {name: getattr(options, name) for name in OPTIONS}
+        order = Order[Any](arguments.task, called.arguments, **given)
         try:
             ticket = client.submit_order(order, options.idempotency_key)
         except InvalidArgumentsError as error:

@@ -13,12 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from chalicelib.options import NAMES
 from chalicelib.problems import problem as problem_answer
 from coatcheck.client import ClientError, ConnectionFailedError, Order, ResponseError
 from coatcheck.client.errors import error_of
 from coatcheck.client.flow import backoff
 from coatcheck.client.wire import Answer
 from coatcheck.errors import FieldError, ProblemError, SettingsError, UnavailableError, problem_classes
+from infra.remote import run
 from tests.client.both import KINDS, Both, both
 from tests.client.scripted import JOB, Scripted, ScriptedApi, job, problem
 
@@ -206,6 +208,16 @@ def test_a_server_that_ignores_that_is_polled(to: Opening, pauses: list[float]) 
     ticket = on.do(on.client.ticket(JOB["id"]))
     assert on.do(ticket.result()) == 5
     assert [round(pause) for pause in pauses] == [1]
+
+
+def test_every_option_of_the_api_can_be_given(to: Opening) -> None:
+    given: dict[str, Any] = dict.fromkeys(NAMES, "x")
+    on, api = to(job())
+    on.do(on.client.submit("a.b", **given))
+    on.do(on.client.tasks.a.b.with_options(**given)())
+    on.do(on.client.submit_order(Order("a.b", **given)))
+    assert [dict(request.url.params) for request in api.requests] == [given] * 3
+    assert set(run.OPTIONS) == NAMES
 
 
 def test_batches_are_as_few_as_the_limits_allow(to: Opening) -> None:

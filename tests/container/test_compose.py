@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.conftest import DESKTOP, opened
 from tests.browser.conftest import browser as browser
+from tests.support.clone import copy_clone
 from tests.support.docker import docker, require_docker
 from tests.support.polling import eventually
 from tests.support.ports import free_port
@@ -84,20 +84,8 @@ class Project:
     """A copy of the project in a folder of its own, brought up as the README says."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        files = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for name in files.stdout.splitlines():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / name).exists():
-                shutil.copy(ROOT / name, target)
-        self._environ = os.environ | {
+        self.folder = copy_clone(folder)
+        self.environ = os.environ | {
             "REDIS_PORT": str(free_port()),
             "LOCALSTACK_PORT": str(free_port()),
             "COMPOSE_PROJECT_NAME": "coatcheck-test",
@@ -106,7 +94,7 @@ class Project:
 
     def make(self, target: str) -> str:
         done = subprocess.run(
-            ["make", target], cwd=self.folder, env=self._environ, capture_output=True, text=True, check=False
+            ["make", target], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -139,7 +127,7 @@ class Project:
 
     def close(self) -> None:
         command = ["docker", "compose", "--file", FILE, "down", "--volumes", "--rmi", "local"]
-        subprocess.run(command, cwd=self.folder, env=self._environ, capture_output=True, check=False)
+        subprocess.run(command, cwd=self.folder, env=self.environ, capture_output=True, check=False)
 
 
 @pytest.fixture
