@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up catalog image localstack localstack-down venv test chaos soak lint audit sbom bench bench-docs format lock clean
+.PHONY: help up catalog image localstack localstack-down venv test chaos soak fuzz lint audit sbom bench bench-docs format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ test: lint $(VENV)/checkov/.installed $(VENV)/bench/.installed ## Run all that C
 
 chaos: $(VENV)/.installed-dev ## Break everything, 20 times over, and prove that no job is lost (ARGS="--seeds 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: $(VENV)/.installed-dev ## Random job hashes before worker and API, for five minutes (FUZZ_SECONDS=60)
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/pytest -q tests/worker_image/test_fuzzed.py $(ARGS)
 
 soak: $(VENV)/.installed-dev ## Half an hour of work and faults, with an eye on memory (ARGS="--minutes 5")
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)

@@ -9,7 +9,7 @@ import argparse
 import sys
 from dataclasses import replace
 
-from benchmarks import asynchronous, breakdown, growth, package, requests, throughput, waiting
+from benchmarks import asynchronous, authorisation, breakdown, growth, package, requests, throughput, waiting
 from benchmarks.harness import end_in_order, failed, goal_rows, measured, parse, show, table
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "breakdown": breakdown.measure,
     "asynchronous": asynchronous.measure,
     "requests": requests.measure,
+    "authorisation": authorisation.measure,
     "waiting": waiting.measure,
     "package": package.measure,
     "growth": growth.measure,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import Any
 
 from coatcheck.errors import CatalogError, UnknownTaskError
 from coatcheck.schedule import Schedule
-from coatcheck.settings import Settings
+from coatcheck.settings import NAME, Settings
 
 FORMAT = 1
 """Version of the file's format."""
+TASK_NAME = re.compile(r"\w+(\.\w+)*")
 REBUILD = "build it again with 'coatcheck catalog'"
 
 
@@ -92,7 +94,7 @@ class Catalog:
             if document["format"] != FORMAT:
                 raise CatalogError(f"has format {document['format']}, this version reads {FORMAT}; {REBUILD}")
             return cls(tuple(_task(entry) for entry in document["tasks"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CatalogError(f"is not a catalogue ({error}); {REBUILD}") from error
 
 
@@ -102,10 +104,23 @@ def _tasks_json(tasks: Sequence[TaskSpec]) -> str:
 
 def _task(entry: dict[str, Any]) -> TaskSpec:
     schedule = entry.get("schedule")
-    return TaskSpec(
+    task: Any = TaskSpec(
         **entry
         | {
             "retry_delays": tuple(entry["retry_delays"]),
             "schedule": None if schedule is None else Schedule(**schedule),
         }
     )
+    texts = (task.name, task.title, task.description, *([] if task.queue is None else [task.queue]))
+    numbers = (task.timeout, task.retries, task.result_ttl, *task.retry_delays)
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and TASK_NAME.fullmatch(task.name)
+        and (task.queue is None or NAME.fullmatch(task.queue))
+        and all(number is None or (type(number) is int and number >= 0) for number in numbers)
+        and isinstance(task.schema, dict)
+        and isinstance(task.result, dict)
+    ):
+        raise ValueError(f"the task {task.name!r} is malformed")
+    spec: TaskSpec = task
+    return spec

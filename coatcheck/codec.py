@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from coatcheck.job import (
     parse_time,
     submitted_at_ms,
 )
+from coatcheck.json_depth import check_depth
 from coatcheck.trace_context import TraceContext, read_context
 
 if TYPE_CHECKING:
@@ -49,6 +51,11 @@ SUMMARY_FIELDS = (
 
 COMPRESS_FROM = 512
 """Bytes of a job's data from which on it is compressed. Below it costs more than it saves; RQ reads both."""
+WHOLE = re.compile(rb"-?[0-9]{1,18}")
+FOREVER = 100 * 365 * 24 * 3600
+"""Seconds: more than any of ours lasts, and few enough to reckon with."""
+MAX_DEPTH = 400
+"""Deepest nesting of what is read from Redis; a body has less, but a result may have more."""
 MAX_DATA = 64 * 1024 * 1024
 """Most bytes that a job's data may decompress to."""
 
@@ -74,8 +81,11 @@ def dumps(value: Any) -> str:
 
 
 def _loads(text: bytes) -> Any:
-    """Read JSON. Raises ValueError for NaN and infinities too, which no answer could hold."""
-    return _DECODER.decode(text.decode())
+    """Read JSON. Raises ValueError for NaN and infinities too, which no answer could hold; RecursionError."""
+    decoded = text.decode()
+    value = _DECODER.decode(decoded)
+    check_depth(decoded, value, MAX_DEPTH)
+    return value
 
 
 def _finite(text: str) -> float:
@@ -180,6 +190,31 @@ def decode_call(data: bytes) -> tuple[str, dict[str, Any]]:
     return task, arguments
 
 
+def decode_delays(text: bytes) -> list[int]:
+    """The seconds before each retry. Raises MalformedJobError."""
+    try:
+        delays: Any = _loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedJobError("the delays of its retries are no JSON") from error
+    whole_seconds = isinstance(delays, list) and all(
+        type(delay) is int and 0 <= delay <= FOREVER for delay in delays
+    )
+    if not whole_seconds:
+        raise MalformedJobError("the delays of its retries are not whole seconds")
+    found: list[int] = delays
+    return found
+
+
+def whole(fields: Mapping[bytes, bytes], name: str, otherwise: int | None = None) -> int:
+    """A whole number of a job's hash, without what it can't be. Raises MalformedJobError."""
+    text = fields.get(name.encode())
+    if text is None and otherwise is not None:
+        return otherwise
+    if text is None or not WHOLE.fullmatch(text):
+        raise MalformedJobError(f"the job's hash is damaged: its {name} is no number")
+    return min(int(text), FOREVER)
+
+
 def decode_job(
     job_id: str, fields: Mapping[bytes, bytes], record: Mapping[bytes, bytes] | None = None
 ) -> Job:
@@ -199,7 +234,8 @@ def decode_summary(job_id: str, values: list[bytes | None]) -> Job:
     fields = {
         name.encode(): value for name, value in zip(SUMMARY_FIELDS, values, strict=True) if value is not None
     }
-    return _job(job_id, fields, {}, _text(fields, "description"), {})
+    task = fields.get(b"description", b"").decode("utf-8", "replace")
+    return _job(job_id, fields, {}, task, {})
 
 
 def encode_result(text: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import redis
 
@@ -79,14 +80,14 @@ def read_queues(
         for worker in workers:
             pipeline.hgetall(worker)
             pipeline.srandmember(worker + b":executions")
-    answers = iter(pipeline.execute())
+    answers = iter(_understood(answer) for answer in pipeline.execute(raise_on_error=False))
 
     now = utcnow()
     queues = []
     for name, counts, head, workers in rows:
         oldest = _age(next(answers), now) if head is not None else None
         found = [
-            _worker(key.decode().removeprefix(keys.worker("")), name, next(answers), next(answers))
+            _worker(as_text(key).removeprefix(keys.worker("")), name, next(answers), next(answers))
             for key in workers
         ]
         alive = [
@@ -96,6 +97,15 @@ def read_queues(
         ]
         queues.append(QueueInfo(name, counts, oldest, alive))
     return queues if access == EVERYTHING else _only_theirs(client, keys, queues, access)
+
+
+def _understood(answer: Any) -> Any:
+    """An answer; None where a key holds something else than what it should. Raises redis.ResponseError."""
+    if isinstance(answer, redis.ResponseError):
+        if "WRONGTYPE" not in str(answer):
+            raise answer
+        return None
+    return answer
 
 
 def _only_theirs(
@@ -130,8 +140,11 @@ def _age(times: Sequence[bytes | None], now: datetime) -> float | None:
 
 
 def _worker(
-    name: str, queue: str, fields: Mapping[bytes, bytes], execution: bytes | None
+    name: str, queue: str, fields: Mapping[bytes, bytes] | None, execution: bytes | None
 ) -> WorkerInfo | None:
+    if fields is None:
+        return None
+
     def text(key: bytes) -> str:
         return fields.get(key, b"").decode("utf-8", "replace")
 
@@ -142,7 +155,7 @@ def _worker(
             name=name,
             queue=queue,
             state=text(b"state") or "started",
-            job=execution.decode().partition(":")[0] if execution else None,
+            job=as_text(execution).partition(":")[0] if execution else None,
             hostname=text(b"hostname"),
             pid=int(text(b"pid")) if text(b"pid") else None,
             version=text(b"catalog"),

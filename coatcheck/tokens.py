@@ -66,7 +66,7 @@ class TokenBook:
             if document["format"] != FORMAT:
                 raise ValueError(document["format"])
             return cls({key: _token(entry) for key, entry in document["tokens"].items()})
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise TokenError(f"the kept tokens can't be read ({type(error).__name__})") from None
 
     def dumps(self) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coatcheck.codec import MalformedJobError, QuarantinedJobError, decode_call
+from coatcheck.codec import MalformedJobError, QuarantinedJobError, decode_call, decode_delays, whole
 from coatcheck.job import JobError
 from coatcheck.signing import BadSignatureError, Signatures
 
@@ -73,31 +71,21 @@ class Run:
         self.at_most_once = fields.get(b"at_most_once") == b"1"
         self.suspect = fields.get(b"lost", b"0") not in HARMLESS
         self.task, self.arguments = decode_call(fields.get(b"data", b""))
-        try:
-            self.timeout = max(1, int(fields[b"timeout"]))
-            self.attempt = int(fields[b"attempt"])
-            left = int(fields.get(b"retries_left", b"0"))
-            total = int(fields.get(b"retries", b"0"))
-            delays = [int(delay) for delay in json.loads(fields.get(b"retry_intervals", b"[0]"))]
-            self.retry_delay = delays[min(max(total - left, 0), len(delays) - 1)] if delays else 0
-        except (KeyError, ValueError, TypeError) as error:
-            raise MalformedJobError(f"the job's hash is damaged: {error}") from error
+        self.timeout = max(1, whole(fields, "timeout"))
+        self.attempt = whole(fields, "attempt")
+        left, total = whole(fields, "retries_left", 0), whole(fields, "retries", 0)
+        delays = decode_delays(fields.get(b"retry_intervals", b"[0]"))
+        self.retry_delay = delays[min(max(total - left, 0), len(delays) - 1)] if delays else 0
 
     def _check(self, signatures: Signatures) -> None:
         try:
             signatures.check(self.job_id, self.fields)
             if self.fields.get(b"origin") != self.queue.encode():
                 raise BadSignatureError("it was put on another queue")
-            if self._count(b"retries_left") > self._count(b"retries"):
+            if whole(self.fields, "retries_left", 0) > whole(self.fields, "retries", 0):
                 raise BadSignatureError("it has more retries left than it was given")
         except BadSignatureError as error:
             raise QuarantinedJobError(f"the job was changed or planted: {error}") from None
-
-    def _count(self, field: bytes) -> int:
-        text = self.fields.get(field, b"0")
-        if not re.fullmatch(rb"[0-9]{1,9}", text):
-            raise BadSignatureError(f"its {field.decode()} is no number")
-        return int(text)
 
     def log_fields(self, **more: Any) -> dict[str, Any]:
         """What a log record about this run carries."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +20,15 @@ from coatcheck.codec import MalformedJobError
 from coatcheck.job import JobError
 from coatcheck.settings import Settings
 from coatcheck.signing import Signatures
-from worker_image.delivery import Delivery, UnrecordedEnd, new_execution
-from worker_image.ending import NOTHING, Ended, Following
+from worker_image.delivery import Delivery, new_execution
+from worker_image.ending import NOTHING, Following
+from worker_image.ends import Ends
 from worker_image.horse_process import HorseProcess
 from worker_image.horses import Horses
 from worker_image.orders import Orders
 from worker_image.patience import Patience
 from worker_image.run import Outcome, Run
+from worker_image.taker import Taker
 from worker_image.telemetry import Telemetry
 
 POLL_SECONDS = 0.25
@@ -38,8 +39,6 @@ CANCEL_GRACE = 5.0
 """Seconds in which an async task that is to be stopped may end by itself, before its process is killed."""
 SHORT_SECONDS = 0.05
 """A plain task that takes longer has no job begun ahead behind it; one that was is given back."""
-TAKE_SECONDS = 0.02, 0.2
-"""First and longest pause between two looks at the queue while async tasks run and it is empty."""
 
 log = logging.getLogger("coatcheck.worker")
 
@@ -85,20 +84,16 @@ class Runs:
         self._running: dict[str, Running] = {}
         self._plain: Running | None = None
         """The one of them that has a process of its own."""
-        self._ended: list[UnrecordedEnd] = []
-        self._sent: deque[UnrecordedEnd] = deque()
-        """Those of them that Redis was sent, and has not answered yet."""
-        self._taken: Run | None = None
-        """Taken beside those that run, and not begun yet."""
+        self._ends = Ends(name, delivery, self._patience, orders, telemetry, self._following, self._place)
+        self._taker = Taker(queue, settings.worker_lease, delivery, self._patience, orders)
         self._short = False
         """Whether the last plain task was short."""
         self._unsent = False
-        self._renew_at = self._take_at = 0.0
-        self._take_pause = TAKE_SECONDS[0]
+        self._renew_at = 0.0
 
     def __bool__(self) -> bool:
         """Whether anything is left to do."""
-        return bool(self._running or self._waiting or self._ended or self._sent or self._taken)
+        return bool(self._running or self._waiting or self._ends or self._taker)
 
     def current(self) -> list[str]:
         """The jobs that RQ's command to kill the work-horse is about."""
@@ -143,13 +138,13 @@ class Runs:
             self._heard(horse, run, event)
         # Before its end is recorded: the work-horse has the next job meanwhile.
         self._start_waiting()
-        self._hear_answers()
+        self._ends.hear()
         now = time.monotonic()
         self._renew(now)
         self._obey(now)
         self._look_at_the_clock(now)
-        self._record()
-        self._take_beside(now)
+        self._ends.record()
+        self._take_beside()
         self._start_waiting()
         self._give_back(now)
         try:
@@ -160,13 +155,13 @@ class Runs:
     def _pause(self) -> float:
         """How long to wait for what the work-horses report."""
         away = self._patience.left()
-        if self._ended and not away:
+        if self._ends.waiting and not away:
             return 0.0
         now, seconds = time.monotonic(), min(POLL_SECONDS, away or POLL_SECONDS)
-        if self._plain is not None and self._waiting:
+        if self._plain is not None and self._plain_waits():
             seconds = min(seconds, self._plain.started + SHORT_SECONDS - now)
         if not away and self._has_room():
-            seconds = min(seconds, self._take_at - now)
+            seconds = min(seconds, self._taker.next_look - now)
         return max(0.0, seconds)
 
     # What begins
@@ -179,10 +174,10 @@ class Runs:
             finally:
                 self._telemetry.began(run)
         except MalformedJobError as error:
-            self._end(run, Outcome.refused(error))
+            self._ends.add(run, Outcome.refused(error))
             return
         if run.task not in self._horses.tasks:
-            self._end(run, Outcome.unknown(run.task))
+            self._ends.add(run, Outcome.unknown(run.task))
             return
         alone = run.suspect or self._settings.worker_concurrency == 1
         run.concurrent = run.task in self._horses.asynchronous and not alone
@@ -226,12 +221,12 @@ class Runs:
         self._patience.worked()
         if answer != "ok":
             self._waiting.remove(run)
-            self._end(run, Outcome.stopped() if answer == "stop" else Outcome.given_away())
+            self._ends.add(run, Outcome.stopped() if answer == "stop" else Outcome.given_away())
         return answer == "ok"
 
     def _has_room(self) -> bool:
         """Whether the next job, whatever it is, can run at once beside those that do."""
-        if self._plain is not None or not self._running or self._sent:
+        if self._plain is not None or not self._running or self._ends.sent:
             return False
         return self._concurrent_room() > 0 and not self._plain_waits()
 
@@ -247,37 +242,17 @@ class Runs:
 
     def _following(self) -> Following:
         """What to begin in the step that records an end."""
-        coming = sum(end.asks for end in self._sent)
+        coming = self._ends.coming
         room = self._concurrent_room() - coming
-        if room <= 0 or self._taken is not None or self._plain_waits():
+        if room <= 0 or self._taker or self._plain_waits():
             return NOTHING
         held = coming + (self._plain is not None)
         ahead = new_execution() if self._short and held < 2 and room > 1 - held else ""
         return Following("" if held else new_execution(), ahead)
 
-    def _take_beside(self, now: float) -> None:
+    def _take_beside(self) -> None:
         """Take a job beside the async tasks that run."""
-        if self._patience.left() or now < self._take_at or not (self._taken or self._has_room()):
-            return
-        try:
-            if self._taken is None:
-                job_id = self._delivery.take(self._queue)
-                if job_id is None:
-                    self._take_at = now + self._take_pause
-                    self._take_pause = min(2 * self._take_pause, TAKE_SECONDS[1])
-                    return
-                self._taken = Run(job_id, new_execution(), self._queue)
-            begun = self._delivery.begin(self._taken)
-        except RedisError as error:
-            taken = self._taken
-            lease = self._settings.worker_lease
-            if taken and (now >= taken.begun + lease or self._orders.overdue(now)):
-                self._taken = None  # the janitor deals with it, by its lease if it has begun
-            self._patience.failed(error)
-            return
-        self._patience.worked()
-        run, self._taken, self._take_pause = self._taken, None, TAKE_SECONDS[0]
-        if begun:
+        if (self._taker or self._has_room()) and (run := self._taker.begun()) is not None:
             self._place(run)
 
     def _give_back(self, now: float) -> None:
@@ -290,7 +265,7 @@ class Runs:
             return
         for run in [run for run in self._waiting if not run.concurrent]:
             self._waiting.remove(run)
-            self._end(run, Outcome.returned())
+            self._ends.add(run, Outcome.returned())
 
     # What happens meanwhile
 
@@ -372,10 +347,10 @@ class Runs:
                 self._stop(running, outcome)
             for run in [run for run in self._waiting if run.job_id == job_id]:
                 self._waiting.remove(run)
-                self._end(run, outcome)
+                self._ends.add(run, outcome)
         if self._orders.stop:
             for run in self._waiting:
-                self._end(run, Outcome.returned())
+                self._ends.add(run, Outcome.returned())
             self._waiting.clear()
         if self._orders.overdue(now):
             for horse in {running.horse for running in self._running.values()}:
@@ -423,7 +398,7 @@ class Runs:
             self._stop(self._running[run.execution], outcome)
         elif run in self._waiting:
             self._waiting.remove(run)
-            self._end(run, outcome)
+            self._ends.add(run, outcome)
 
     # What ends
 
@@ -433,73 +408,7 @@ class Runs:
         if running is self._plain:
             self._plain = None
             self._short = time.monotonic() - running.started < SHORT_SECONDS
-        self._end(running.run, outcome)
-
-    def _end(self, run: Run, outcome: Outcome) -> None:
-        self._ended.append(self._delivery.end(run, outcome))
-
-    def _record(self) -> None:
-        """Record the ends, and begin what follows in the same step."""
-        while self._ended and not self._patience.left():
-            end = self._ended.pop(0)
-            if end.following is None:
-                end.following = NOTHING if end.outcome.kind == "returned" else self._following()
-            if not end.again and end.outcome.kind != "lost":
-                self._send(end)
-                continue
-            try:
-                ended = self._delivery.record(end)
-            except RedisError as error:
-                now = time.monotonic()
-                if now < end.give_up and not self._orders.overdue(now):
-                    self._ended.append(end)
-                    self._patience.failed(error, f"job {end.run.job_id}: its end can't be recorded")
-                    return
-                self._tell(end, end.leave(error))
-                continue
-            self._recorded(end, ended)
-
-    def _send(self, end: UnrecordedEnd) -> None:
-        """Have Redis record an end, and do not wait for the answer."""
-        end.again = True
-        self._sent.append(end)
-        try:
-            self._delivery.send(end)
-        except RedisError:
-            self._repeat()
-
-    def _hear_answers(self) -> None:
-        try:
-            while self._delivery.answered():
-                ended = self._delivery.answer(self._sent[0])
-                self._recorded(self._sent.popleft(), ended)
-        except RedisError:
-            self._repeat()
-
-    def _repeat(self) -> None:
-        """Nobody knows which of the ends that were sent are recorded: each is told again."""
-        self._ended[:0] = self._sent
-        self._sent.clear()
-
-    def _recorded(self, end: UnrecordedEnd, ended: Ended) -> None:
-        self._patience.worked()
-        self._tell(end, ended.status)
-        for run in ended.begun:
-            self._place(run)
-
-    def _tell(self, end: UnrecordedEnd, status: str) -> None:
-        run, outcome = end.run, end.outcome
-        seconds = time.monotonic() - run.begun
-        log.info(
-            "job %s %s: %s after %.2f s%s",
-            run.job_id,
-            run.task,
-            status,
-            seconds,
-            outcome.note,
-            extra=run.log_fields(outcome=status, duration=round(seconds, 3), worker=self._name),
-        )
-        self._telemetry.ended(run, outcome, status, seconds)
+        self._ends.add(running.run, outcome)
 
 
 def _outcome(running: Running, event: Mapping[str, Any]) -> Outcome:

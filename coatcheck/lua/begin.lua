@@ -11,7 +11,7 @@ if redis.call('ZSCORE', KEYS[3], member) then
   return to_run(id)
 end
 if redis.call('LREM', KEYS[2], 1, id) == 0 then return {} end
-if redis.call('HGET', KEYS[1], 'status') ~= 'queued' then return {} end
+if job_fields(id, 'status')[1] ~= 'queued' then return {} end
 
 show_state(worker, 'busy')
 return begin(id, queue, worker, execution, lease)

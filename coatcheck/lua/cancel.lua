@@ -26,5 +26,5 @@ else
   return {'ended', status}
 end
 redis.call('HSET', KEYS[1], 'cancel_token', token)
-finish(id, queue, 'canceled', 'canceled', tonumber(default(job[4], '604800')))
+finish(id, queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
 return {'job', shown(id)}

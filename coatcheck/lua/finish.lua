@@ -22,7 +22,7 @@ local NEXT_TRIES = 20
 
 if not redis.call('ZSCORE', KEYS[2], member) then
   local ended, status, first, second =
-    string.match(default(redis.call('HGET', KEYS[1], 'last_end'), ''), '^([^:]*):([^:]*):([^:]*):([^:]*)$')
+    string.match(job_fields(id, 'last_end')[1] or '', '^([^:]*):([^:]*):([^:]*):([^:]*)$')
   if ended ~= execution then return {'lost'} end
   local answer = {status}
   for i, next_id in ipairs({first, second}) do
@@ -35,7 +35,7 @@ end
 
 -- Writes the end. Returns the job's new status.
 local function conclude()
-  local job = redis.call('HMGET', KEYS[1], 'result_ttl', 'failure_ttl', 'retries_left', 'stop_requested', 'unknown_since')
+  local job = job_fields(id, 'result_ttl', 'failure_ttl', 'retries_left', 'stop_requested', 'unknown_since')
   local began = redis.call('HGET', key('execution', member), 'created_at')
   local err = ARGV[9]
   for piece = 16, #ARGV, 3 do print_piece(id, execution, ARGV[piece], ARGV[piece + 1], ARGV[piece + 2]) end
@@ -46,16 +46,16 @@ local function conclude()
   if job[4] == '1' then
     if outcome == 'interrupted' or outcome == 'returned' or outcome == 'suspect' or outcome == 'unknown' then
       outcome, err = 'stopped', cjson.encode({type = 'Stopped', message = 'a client asked to stop the job'})
-    elseif outcome == 'failed' and tonumber(default(job[3], '0')) > 0 then
+    elseif outcome == 'failed' and number_of(job[3], 0) > 0 then
       outcome = 'stopped'
     end
   end
 
   if job[5] and outcome ~= 'unknown' then redis.call('HDEL', KEYS[1], 'unknown_since') end
   if outcome == 'interrupted' or outcome == 'returned' or outcome == 'suspect' then
-    if outcome ~= 'returned' then redis.call('HINCRBY', KEYS[1], 'interrupted', 1) end
+    if outcome ~= 'returned' then add(KEYS[1], 'interrupted', 1) end
     if outcome == 'suspect' then lose(id, worker) end
-    redis.call('HINCRBY', KEYS[1], 'attempt', -1)
+    add(KEYS[1], 'attempt', -1)
     redis.call('HSET', KEYS[1], 'started_at', '')
     enqueue(id, queue, true)
     return 'queued'
@@ -63,8 +63,8 @@ local function conclude()
 
   if outcome == 'unknown' then
     redis.call('HSETNX', KEYS[1], 'unknown_since', string.format('%.6f', now))
-    if now - tonumber(redis.call('HGET', KEYS[1], 'unknown_since')) < tonumber(ARGV[11]) then
-      redis.call('HINCRBY', KEYS[1], 'attempt', -1)
+    if now - number_of(redis.call('HGET', KEYS[1], 'unknown_since'), now) < tonumber(ARGV[11]) then
+      add(KEYS[1], 'attempt', -1)
       redis.call('HSET', KEYS[1], 'started_at', '', 'progress', ARGV[7])
       schedule(id, queue, now + tonumber(ARGV[10]))
       return 'scheduled'
@@ -86,8 +86,8 @@ local function conclude()
     redis.call('HINCRBYFLOAT', key('worker', worker), 'total_working_time', now - tonumber(default(began, now)))
   end
 
-  if outcome == 'failed' and tonumber(default(job[3], '0')) > 0 then
-    redis.call('HINCRBY', KEYS[1], 'retries_left', -1)
+  if outcome == 'failed' and number_of(job[3], 0) > 0 then
+    add(KEYS[1], 'retries_left', -1)
     redis.call('HSET', KEYS[1], 'error', ARGV[9])
     local delay = tonumber(ARGV[10])
     if delay > 0 then
@@ -105,12 +105,12 @@ local function conclude()
       record[#record + 1] = 'return_value'
       record[#record + 1] = ARGV[7]
     end
-    redis.call('XADD', KEYS[3], 'MAXLEN', 10, '*', 'type', '1', unpack(record))
-    finish(id, queue, 'finished', 'finished', tonumber(default(job[1], '86400')))
+    append(KEYS[3], 'MAXLEN', 10, '*', 'type', '1', unpack(record))
+    finish(id, queue, 'finished', 'finished', ttl_of(job[1], 86400))
   else
     redis.call('HSET', KEYS[1], 'error', err)
-    redis.call('XADD', KEYS[3], 'MAXLEN', 10, '*', 'type', '2', 'exc_string', ARGV[8], unpack(record))
-    finish(id, queue, outcome, 'failed', tonumber(default(job[2], '604800')))
+    append(KEYS[3], 'MAXLEN', 10, '*', 'type', '2', 'exc_string', ARGV[8], unpack(record))
+    finish(id, queue, outcome, 'failed', ttl_of(job[2], 604800))
   end
   return outcome
 end
@@ -125,7 +125,7 @@ local function begin_next(next_execution, ahead, answer)
     -- What is no job's hash must not disturb the end of another one.
     local job = redis.pcall('HMGET', key('job', next_id), 'status', 'at_most_once', 'lost')
     local waits = job[1] == 'queued'
-    if waits and ahead and (job[2] == '1' or tonumber(default(job[3], '0')) > 0) then return '' end
+    if waits and ahead and (job[2] == '1' or number_of(job[3], 0) > 0) then return '' end
     redis.call('LPOP', KEYS[4])
     if waits then
       answer[#answer + 1] = {next_id, next_execution, unpack(begin(next_id, queue, worker, next_execution, lease))}

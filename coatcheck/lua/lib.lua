@@ -39,6 +39,44 @@ local function default(value, fallback)
   return fallback
 end
 
+-- Whoever can write to Redis may plant anything in it, which must stop no script halfway: what is no number counts
+-- as `otherwise`,
+local function number_of(text, otherwise)
+  local number = tonumber(text or nil)
+  if number and math.abs(number) < 1e15 then return number end
+  return otherwise
+end
+
+-- a time to live is one second to a hundred years,
+local function ttl_of(text, otherwise)
+  local seconds = math.floor(number_of(text, otherwise))
+  if seconds >= 1 and seconds <= 3153600000 then return seconds end
+  return otherwise
+end
+
+-- something else than a hash has no fields,
+local function job_fields(id, ...)
+  local found = redis.pcall('HMGET', key('job', id), ...)
+  if found.err then return {} end
+  return found
+end
+
+-- what can't be counted on is counted anew,
+local function add(name, field, by)
+  local sum = redis.pcall('HINCRBY', name, field, by)
+  if type(sum) == 'number' then return sum end
+  redis.call('HSET', name, field, math.max(by, 0))
+  return math.max(by, 0)
+end
+
+-- and what is no stream gives way to one.
+local function append(name, ...)
+  local added = redis.pcall('XADD', name, ...)
+  if type(added) ~= 'table' then return end
+  if string.find(added.err, 'WRONGTYPE', 1, true) then redis.call('DEL', name) end
+  redis.call('XADD', name, ...)
+end
+
 -- A full Redis (maxmemory, noeviction) refuses a script whose first write may need memory, and lets one go on
 -- that began with a removal (Redis: src/script.c, scriptVerifyOOM). For what must go on even then.
 local function even_when_full() redis.call('DEL', prefix .. ':none') end
@@ -159,13 +197,13 @@ local function begin(id, queue, worker, execution, lease)
   redis.call('HDEL', job_key, 'stop_requested', 'progress', 'error', 'taken_at', 'scheduled_for')
   set_status(id, queue, 'started', 'enqueued_at', times[1] or times[2] or iso(), 'started_at', iso(), 'ended_at', '',
     'last_heartbeat', iso(), 'worker_name', worker, 'execution', execution)
-  redis.call('HINCRBY', job_key, 'attempt', 1)
+  add(job_key, 'attempt', 1)
   redis.call('ZADD', prefix .. ':leases', string.format('%.6f', now + lease), member)
 
   -- For RQ's own readers. The registry's entry never expires by itself: RQ would fail the job from
   -- whatever process happens to read it (its registries clean up when read), and the lease decides.
   redis.call('ZADD', key('wip', queue), '+inf', member)
-  redis.call('ZADD', key('executions', id), '+inf', execution)
+  redis.pcall('ZADD', key('executions', id), '+inf', execution)
   redis.call('HSET', key('execution', member), 'id', execution, 'job_id', id, 'worker_name', worker,
     'created_at', time, 'last_heartbeat', time)
   redis.call('SADD', key('worker', worker) .. ':executions', member)
@@ -174,7 +212,7 @@ end
 
 -- Count a worker that a job lost, or a process that it shared. Returns how many there were, and their names.
 local function lose(id, worker)
-  local lost = redis.call('HINCRBY', key('job', id), 'lost', 1)
+  local lost = add(key('job', id), 'lost', 1)
   local history = default(redis.call('HGET', key('job', id), 'lost_workers'), '')
   history = history .. (history ~= '' and ', ' or '') .. default(worker, '?') .. ' (' .. iso() .. ')'
   redis.call('HSET', key('job', id), 'lost_workers', history)
@@ -187,9 +225,9 @@ local function print_piece(id, execution, number, text, cut)
   if tonumber(number) > tonumber(default(redis.call('HGET', run, 'pieces'), '0')) then
     redis.call('HSET', run, 'pieces', number)
     if cut == '1' then
-      redis.call('XADD', key('log', id), '*', 't', text, 'cut', '1')
+      append(key('log', id), '*', 't', text, 'cut', '1')
     else
-      redis.call('XADD', key('log', id), '*', 't', text)
+      append(key('log', id), '*', 't', text)
     end
   end
 end
@@ -200,35 +238,39 @@ local function release(id, execution, queue, worker)
   local held = redis.call('ZREM', prefix .. ':leases', member)
   redis.call('ZREM', key('wip', queue), member)
   redis.call('DEL', key('execution', member))
-  redis.call('ZREM', key('executions', id), execution)
+  redis.pcall('ZREM', key('executions', id), execution)
   redis.call('SREM', key('worker', worker) .. ':executions', member)
   return held == 1
 end
 
 -- Whether a job's hash is gone, as when somebody deleted it while it ran. Then nothing else of it stays.
 local function gone(id)
-  if redis.call('EXISTS', key('job', id)) == 1 then return false end
+  if redis.call('TYPE', key('job', id)).ok == 'hash' then return false end
   redis.call('DEL', key('results', id), key('log', id))
   return true
 end
 
 -- Tell the end of a job to its callback: the delivery that its hash carries becomes a job of its own, at the
--- head of its queue. Returns how long the job is kept: at least until the last attempt (coatcheck/callbacks.py).
+-- head of its queue. What is no delivery, or would replace another job, is dropped. Returns how long the job is
+-- kept: at least until the last attempt (coatcheck/callbacks.py).
 local function call_back(id, ttl)
   local delivery = redis.call('HGET', key('job', id), 'delivery')
   if not delivery then return ttl end
-  local carried, fields = redis.call('HGETALL', key('job', id)), {}
+  local carried, names, fields = redis.call('HGETALL', key('job', id)), {}, {}
   for i = 1, #carried, 2 do
     local name = string.match(carried[i], '^delivery[.](.*)$')
     if name then
+      names[#names + 1] = carried[i]
       fields[#fields + 1] = name
       fields[#fields + 1] = carried[i + 1]
-      redis.call('HDEL', key('job', id), carried[i])
     end
   end
+  local queue = redis.call('HGET', key('job', id), 'delivery.origin')
   redis.call('HDEL', key('job', id), 'delivery')
+  for _, name in ipairs(names) do redis.call('HDEL', key('job', id), name) end
+  if not queue or #fields > 100 or redis.call('EXISTS', key('job', delivery)) == 1 then return ttl end
   redis.call('HSET', key('job', delivery), 'created_at', iso(), unpack(fields))
-  enqueue(delivery, redis.call('HGET', key('job', delivery), 'origin'), true)
+  enqueue(delivery, queue, true)
   return math.max(ttl, 86400)
 end
 

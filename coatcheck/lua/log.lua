@@ -2,5 +2,5 @@
 -- most. Returns {'log', status, pieces}, {'unknown'} or {'forbidden', task}.
 local refused = refusal(ARGV[2], ARGV[3], ARGV[4])
 if refused then return refused end
-local pieces = redis.call('XRANGE', KEYS[2], '(' .. ARGV[5], '+', 'COUNT', ARGV[6])
-return {'log', redis.call('HGET', KEYS[1], 'status'), pieces}
+local pieces = redis.pcall('XRANGE', KEYS[2], '(' .. ARGV[5], '+', 'COUNT', ARGV[6])
+return {'log', redis.call('HGET', KEYS[1], 'status'), pieces.err and {} or pieces}

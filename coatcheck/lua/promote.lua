@@ -6,7 +6,7 @@ local moved = 0
 even_when_full()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now), 'LIMIT', 0, limit)) do
   redis.call('ZREM', KEYS[1], id)
-  if redis.call('HGET', key('job', id), 'status') == 'scheduled' then
+  if job_fields(id, 'status')[1] == 'scheduled' then
     redis.call('HDEL', key('job', id), 'scheduled_for')
     enqueue(id, queue, false)
     moved = moved + 1
@@ -14,12 +14,12 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('
 end
 
 for _, id in ipairs(redis.call('LRANGE', KEYS[2], 0, limit - 1)) do
-  local job = redis.call('HMGET', key('job', id), 'status', 'taken_at')
+  local job = job_fields(id, 'status', 'taken_at')
   if job[1] ~= 'queued' then
     redis.call('LREM', KEYS[2], 1, id)
   elseif not job[2] then
     redis.call('HSET', key('job', id), 'taken_at', string.format('%.6f', now))
-  elseif now - tonumber(job[2]) > patience then
+  elseif now - number_of(job[2], 0) > patience then
     redis.call('LREM', KEYS[2], 1, id)
     redis.call('HDEL', key('job', id), 'taken_at')
     redis.call('LPUSH', KEYS[3], id)

@@ -6,7 +6,7 @@ even_when_full()
 
 -- When nobody could look for a while, Redis was away (or its clock was set), and no worker could renew its
 -- lease either: that is no sign of death. Each lease gets a whole term from now.
-local lease, last = tonumber(ARGV[8]), tonumber(default(redis.call('GET', KEYS[2]), '0'))
+local lease, last = tonumber(ARGV[8]), number_of(redis.call('GET', KEYS[2]), 0)
 if now < last or now - last > math.max(2, lease / 3) then
   local range = now < last and '+inf' or string.format('(%.6f', now + lease)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', range)) do
@@ -20,7 +20,7 @@ local done = {}
 for _, member in ipairs(found) do
   local id, execution = string.match(member, '^([^:]*):(.*)$')
   local job_key = key('job', id or '')
-  local job = redis.call('HMGET', job_key, 'status', 'origin', 'execution', 'worker_name', 'at_most_once', 'failure_ttl')
+  local job = job_fields(id or '', 'status', 'origin', 'execution', 'worker_name', 'at_most_once', 'failure_ttl')
   if not id or not job[1] or not job[2] then
     redis.call('ZREM', KEYS[1], member)
     if id then
@@ -34,7 +34,7 @@ for _, member in ipairs(found) do
     local queue = job[2]
     release(id, execution, queue, default(job[4], ''))
     if job[1] == 'started' and job[3] == execution then
-      redis.call('HINCRBY', job_key, 'interrupted', 1)
+      add(job_key, 'interrupted', 1)
       -- Workers that were told to end and gave the job back say nothing against it: not 'interrupted'.
       local lost, history = lose(id, job[4])
       local outcome = 'queued'
@@ -55,9 +55,9 @@ for _, member in ipairs(found) do
           text, err = ARGV[4], cjson.encode(told)
         end
         redis.call('HSET', job_key, 'error', err)
-        redis.call('XADD', key('results', id), 'MAXLEN', 10, '*', 'type', '2', 'exc_string', text,
+        append(key('results', id), 'MAXLEN', 10, '*', 'type', '2', 'exc_string', text,
           'worker_name', default(job[4], ''))
-        finish(id, queue, outcome, 'failed', tonumber(default(job[6], '604800')))
+        finish(id, queue, outcome, 'failed', ttl_of(job[6], 604800))
       end
       done[#done + 1] = id
       done[#done + 1] = outcome

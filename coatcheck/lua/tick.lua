@@ -3,17 +3,22 @@
 -- limits, the job as for `submit.lua`: a JSON array, its data.
 -- Returns 'new', 'known', 'paused', 'skipped', or 'full': the tick is not used up then, and may come again.
 local tick = ARGV[2]
-local last, paused, before = unpack(redis.call('HMGET', KEYS[1], 'last', 'paused', 'job'))
-if last and tonumber(tick) <= tonumber(last) then return 'known' end
+local kept = redis.pcall('HMGET', KEYS[1], 'last', 'paused', 'job')
+if kept.err then  -- somebody planted something else
+  redis.call('DEL', KEYS[1])
+  kept = {}
+end
+local last, paused, before = kept[1], kept[2], kept[3]
+if last and tonumber(tick) <= number_of(last, 0) then return 'known' end
 if paused == '1' then
   redis.call('HSET', KEYS[1], 'last', tick)
   return 'paused'
 end
 if ARGV[3] == 'skip' and before then
-  local status = redis.call('HGET', key('job', before), 'status')
+  local status = job_fields(before, 'status')[1]
   if WAITS[status or ''] or status == 'started' then
     redis.call('HSET', KEYS[1], 'last', tick)
-    redis.call('HINCRBY', KEYS[1], 'skipped', 1)
+    add(KEYS[1], 'skipped', 1)
     return 'skipped'
   end
 end

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +17,7 @@ from coatcheck.errors import (
     PayloadTooLargeError,
     UnsupportedMediaTypeError,
 )
+from coatcheck.json_depth import check_depth
 
 FORM = "application/x-www-form-urlencoded"
 MAX_DEPTH = 64
@@ -80,8 +81,7 @@ def parse_json(raw: bytes) -> Any:
     try:
         text = raw.decode("utf-8")
         value = _DECODER.decode(text)
-        if text.count("{") + text.count("[") > MAX_DEPTH:
-            _check_depth(value)
+        check_depth(text, value, MAX_DEPTH)
         if SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -105,19 +105,6 @@ def _check_size(request: Request, max_body: int) -> None:
 
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
-        if not level:
-            return
-    raise RecursionError
-
-
-def _children(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

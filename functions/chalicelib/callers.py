@@ -115,14 +115,17 @@ class _Checks:
         self._by_place: dict[str, TokenCheck] = {}
 
     def find(self, place: str, token: str) -> Token | None:
+        check = self._by_place.get(place)
+        return (check or self._open(place)).find(token)
+
+    def _open(self, place: str) -> TokenCheck:
         # Here, since behind API Gateway only its authorizer comes by.
         from coatcheck.token_store import TokenCheck, open_store
 
         with self._lock:
             if place not in self._by_place:
                 self._by_place[place] = TokenCheck(open_store(place))
-            check = self._by_place[place]
-        return check.find(token)
+            return self._by_place[place]
 
 
 _checks = _Checks()

@@ -116,7 +116,7 @@ BUGS = (
             # Each job is taken from the queue, not begun in the step that ends the one before.
             Edit(
                 "worker_image/runs.py",
-                'return Following(new_execution() if self._plain is None else "", ahead)',
+                'return Following("" if held else new_execution(), ahead)',
                 "return NOTHING",
             ),
             Edit(
@@ -237,7 +237,7 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/finish.lua",
-                "redis.call('XADD', KEYS[3], 'MAXLEN', 10, '*', 'type', '1', unpack(record))",
+                "append(KEYS[3], 'MAXLEN', 10, '*', 'type', '1', unpack(record))",
                 "",
             ),
             Edit(

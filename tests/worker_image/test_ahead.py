@@ -29,7 +29,7 @@ def look(worker: CoatcheckWorker, horse: ScriptedHorse) -> Look:
 
     def call(looked: Callable[[str], object]) -> None:
         def looks() -> None:
-            eventually(lambda: not worker._runs._sent or worker._delivery.answered())
+            eventually(lambda: not worker._runs._ends.sent or worker._delivery.answered())
             if worker._runs._running:
                 looked(horse.runs[-1])
 
