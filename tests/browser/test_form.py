@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.conftest import DESKTOP, opened
+from tests.browser.conftest import DESKTOP, PHONE, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,6 +177,7 @@ CARD = {
     "properties": {"kind": {"const": "card"}, "number": {"type": "string"}},
     "required": ["kind", "number"],
 }
+CARD_VALUE = {"kind": "card", "number": "1"}
 CASH = {
     "type": "object",
     "title": "Cash",
@@ -193,6 +194,23 @@ def test_a_union_is_a_choice_of_kinds(form: Form) -> None:
     form.page.get_by_label("Kind of Pay").select_option("Card")
     form.field("Number").fill("4711")
     assert form.value() == {"pay": {"kind": "card", "number": "4711"}}
+
+
+def test_a_form_of_groups_fits_a_phone(form: Form) -> None:
+    form.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    form.make(
+        {
+            "pay": {"oneOf": [CARD, CASH]},
+            "maybe": {"anyOf": [CARD, {"type": "null"}], "default": CARD_VALUE},
+            "sizes": {"type": "object", "additionalProperties": {"type": "integer"}, "default": {"a": 1}},
+            "rows": {"type": "array", "items": CASH, "default": [{"kind": "cash", "coins": 1}]},
+        },
+        required=["pay"],
+        initial={"maybe": CARD_VALUE},
+    )
+    width = form.page.evaluate("document.documentElement.scrollWidth")
+    form.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    assert width <= PHONE[0]
 
 
 def test_a_union_starts_with_the_kind_of_its_value(form: Form) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -249,3 +250,47 @@ def test_light_or_dark_is_chosen_and_kept(desk: Desk, scheme: str) -> None:
     assert desk.page.evaluate(background) == chosen
     desk.page.get_by_role("button", name="Light or dark colours").click()
     assert desk.page.evaluate("JSON.stringify(localStorage)") == "{}"
+
+
+def test_result_and_log_are_copied_and_downloaded(desk: Desk) -> None:
+    desk.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    desk.open()
+    city = "\x1b[31mOslo\x1b[0m"
+    page = desk.job_page(desk.submit("examples.plan_trip", {"start": {"city": city}, "travellers": 1}))
+    page.becomes("finished")
+    expect(page.log).to_have_text("Booking 1 night(s) in Oslo\n")
+    expect(page.log.locator(".ansi-fg-1")).to_have_text("Oslo")
+
+    page.button("Copy result").click()
+    expect(page.element.get_by_text("Copied")).to_be_visible()
+    copied = json.loads(desk.page.evaluate("navigator.clipboard.readText()"))
+    assert copied == desk.job(page.id)["result"]
+
+    with desk.page.expect_download() as result:
+        page.button("Download result").click()
+    assert result.value.suggested_filename == f"result-{number(page.id)}.json"
+    assert json.loads(result.value.path().read_text()) == copied
+    with desk.page.expect_download() as log:
+        page.button("Download log").click()
+    assert log.value.path().read_text() == f"Booking 1 night(s) in {city}\n"
+
+
+def test_a_number_of_any_size_is_shown_exactly_and_run_again(desk: Desk) -> None:
+    desk.open()
+    document = desk.job(desk.submit("examples.short_task"))
+    ended = {"status": "finished", "started_at": document["created_at"], "ended_at": document["created_at"]}
+    whole = json.dumps({**document, **ended, "arguments": {"id": 2**63 - 1}, "result": 2**63 - 1})
+    desk.page.route(re.compile(f"/jobs/{document['id']}$"), lambda route: route.fulfill(body=whole))
+    sent: list[Any] = []
+
+    def submitted(route: Route) -> None:
+        sent.append(json.loads(route.request.post_data or ""))
+        route.fulfill(status=202, body=whole)
+
+    desk.page.route(re.compile("/tasks/examples.short_task$"), submitted)
+    page = desk.job_page(document["id"])
+    expect(page.result).to_contain_text("9223372036854775807")
+    with desk.page.expect_response(re.compile("/tasks/examples.short_task$")):
+        page.button("Run again").click()
+    assert sent == [{"id": 2**63 - 1}]
+    desk.page.unroute_all(behavior="ignoreErrors")

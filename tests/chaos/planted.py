@@ -237,7 +237,7 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/finish.lua",
-                "redis.call('XADD', KEYS[3], 'MAXLEN', 10, '*', 'type', '1', unpack(record))",
+                "append(KEYS[3], 'MAXLEN', 10, '*', 'type', '1', unpack(record))",
                 "",
             ),
             Edit(
