@@ -241,14 +241,16 @@ BUGS = (
                 "",
             ),
             Edit(
-                "worker_image/ending.py",
-                "        return Ended(as_text(status), tuple(",
-                "        if self.kind == 'finished':\n"
+                "worker_image/delivery.py",
+                "        return end.ending.ended(self._outbox.answer())\n",
+                "        answer = self._outbox.answer()\n"
+                "        if end.ending.kind == 'finished':\n"
                 "            import time\n\n"
+                "            from coatcheck.codec import encode_result\n\n"
                 "            time.sleep(0.3)\n"
-                "            record = {'type': '1', 'return_value': encode_result(self.result)}\n"
-                "            scripts._client.xadd(keys.results(self.job_id), record)\n"
-                "        return Ended(as_text(status), tuple(",
+                "            record = {'type': '1', 'return_value': encode_result(end.ending.result)}\n"
+                "            self._scripts._client.xadd(self._keys.results(end.ending.job_id), record)\n"
+                "        return end.ending.ended(answer)\n",
             ),
         ),
     ),
