@@ -131,7 +131,7 @@ def crowd(api: Api, server: Server, number: int) -> Iterator[None]:
     """While it lasts, so many clients wait for a job that does not end."""
     ask = api.client()
     job = ask("/tasks/bench.noop?delay=1h", {})
-    request = f"GET {job['links']['self']}?wait=25 HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    request = f"GET {job['links']['self']}?wait=25 HTTP/1.1\r\nHost: {api.address[0]}\r\n\r\n".encode()
     channels = Keys(load({"REDIS_URL": server.url()}).prefix).waiter("*")
     with ExitStack() as stack, server.client() as client:
         clients = [stack.enter_context(socket.create_connection(api.address)) for _ in range(number)]

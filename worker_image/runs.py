@@ -158,7 +158,7 @@ class Runs:
         if self._ends.waiting and not away:
             return 0.0
         now, seconds = time.monotonic(), min(POLL_SECONDS, away or POLL_SECONDS)
-        if self._plain is not None and self._waiting:
+        if self._plain is not None and self._plain_waits():
             seconds = min(seconds, self._plain.started + SHORT_SECONDS - now)
         if not away and self._has_room():
             seconds = min(seconds, self._taker.next_look - now)

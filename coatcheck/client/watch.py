@@ -80,8 +80,8 @@ class Watch:
             job = known.job
             # An end is told last: whoever hears of it has heard all.
             log = yield from self._log(job)
-            status = self._status(job)
-            updates = [*log, *status] if job.ended else [*status, *self._progress(job), *log]
+            status, progress = self._status(job), self._progress(job)
+            updates = [*log, *progress, *status] if job.ended else [*status, *progress, *log]
             self._told = job
             if updates:
                 return updates, known

@@ -73,7 +73,10 @@ def add_commands(commands: Commands) -> None:
     )
     queues.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
 
-    _add(commands, "open", "open the page in a browser", "Open the page in a browser, and print its URL.")
+    page = _add(
+        commands, "open", "open the page in a browser", "Open the page in a browser, and print its URL."
+    )
+    page.add_argument("id", metavar="ID", nargs="?", help="a job, to open its page")
 
     client = _add(
         commands,

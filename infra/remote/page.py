@@ -1,10 +1,11 @@
-"""``coatcheck open``: opens the page in a browser."""
+"""``coatcheck open``: opens the page, or a job's, in a browser."""
 
 from __future__ import annotations
 
 import os
 import webbrowser
 from argparse import Namespace
+from urllib.parse import quote
 
 from infra.remote import screen
 from infra.remote.address import find
@@ -13,6 +14,8 @@ from infra.remote.address import find
 def run(arguments: Namespace) -> int:
     """Carry out ``coatcheck open``. Returns the exit status, 0 even where there is no browser."""
     url = find(arguments, os.environ).url
+    if arguments.id:
+        url = f"{url.rstrip('/')}/#/jobs/{quote(arguments.id, safe='')}"
     if arguments.json:
         screen.document({"url": url})
     else:

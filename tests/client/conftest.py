@@ -8,6 +8,7 @@ import pytest
 
 from tests.client.both import KINDS, Both, both
 from tests.infra.product import Product
+from tests.support.polling import eventually
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +16,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """``coatcheck up`` with two workers."""
     folder = tmp_path_factory.mktemp("client") / "data"
     with Product(folder, "--port", "0", WORKER_PROCESSES="2", MAX_TIME_TO_WAIT="2") as product:
-        product.until_ready()
+        eventually(lambda: len(product.ask("/queues")["queues"][0]["workers"]) == 2)
         yield product
 
 

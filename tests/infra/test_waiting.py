@@ -106,7 +106,9 @@ def test_a_client_that_goes_away_leaves_its_seat_in_the_end(start: Start) -> Non
     product = start()
     parts = urlsplit(product.url)
     with socket.create_connection((str(parts.hostname), parts.port or 0)) as connection:
-        connection.sendall(f"GET /jobs/{later(product)}?wait=2 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.sendall(
+            f"GET /jobs/{later(product)}?wait=2 HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+        )
         eventually(lambda: waiting(product) == 1)
     eventually(lambda: waiting(product) == 0)
     assert product.ask("/health")["redis"] is True

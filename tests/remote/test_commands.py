@@ -159,6 +159,9 @@ def test_the_page_is_opened_in_a_browser(shell: Shell, client: Client) -> None:
     assert (done.status, done.out, done.err) == (0, url, "")
     assert (shell.home / "opened").read_text() == url
     assert shell.piped("open", "--json", BROWSER=f"{browser} %s").json == {"url": url.strip()}
+    assert shell.piped("open", "abc", BROWSER=f"{browser} %s").out == f"{url.strip()}#/jobs/abc\n"
+    route = (ROOT / "functions/chalicelib/web/static/route.js").read_text()
+    assert "jobAddress = (id) => `#/jobs/${encodeURIComponent(id)}`" in route, "the page's address of a job"
     with shell.terminal("open", BROWSER="/nowhere/browser %s", PATH="/nowhere", DISPLAY="") as terminal:
         assert terminal.end() == 0
         assert url.strip() in terminal.screen

@@ -167,17 +167,18 @@ def test_a_second_ctrl_c_leaves_at_once(shell: Shell, stubborn: str) -> None:
         assert "stopped" not in terminal.screen
 
 
-def test_a_terminal_shows_a_bar_and_what_the_job_prints(shell: Shell) -> None:
-    with shell.terminal(*COUNT, "--to", "4", "--pause", "0.8") as terminal:
-        screen = terminal.until("counted to 2")
-        assert "50%" in screen
-        assert "━" in screen
-        assert terminal.end() == 0
-        lines = terminal.screen.splitlines()
+def test_a_terminal_shows_a_bar_and_what_the_job_prints(shell: Shell, client: Client) -> None:
+    with shell.terminal(*COUNT, *FOREVER) as terminal:
+        screen = terminal.until("counted to")
+        assert re.search(r"counted to \d+ .*━.* \d+% ", screen)
+        job = re.search(ID, screen)
+        assert job
+        client.ticket(job[0]).cancel()
+        assert terminal.end() == 3
         assert b"\x1b[3" in terminal.raw
-    assert [line for line in lines if " of 4" in line] == [f"{n} of 4" for n in (1, 2, 3, 4)]
-    assert "━" not in terminal.screen, "the bar is gone at the end"
-    assert "4" in lines
+        lines = [line for line in terminal.screen.splitlines() if " of 1000" in line]
+        assert lines == [f"{number} of 1000" for number in range(1, len(lines) + 1)]
+        assert "━" not in terminal.screen, "the bar is gone at the end"
 
 
 def test_no_color_leaves_the_colours_out(shell: Shell) -> None:

@@ -161,7 +161,12 @@ def test_one_that_outlives_its_time_out_is_killed_and_the_others_run_again(
 
 
 def test_when_their_process_dies_only_the_cause_fails(
-    start_pool: StartPool, submit: Submit, adapter: QueueAdapter, files: dict[str, str]
+    start_pool: StartPool,
+    submit: Submit,
+    adapter: QueueAdapter,
+    files: dict[str, str],
+    client: redis.Redis,
+    keys: Keys,
 ) -> None:
     start_pool()
     others = [submit("odd.await_file", files) for _ in range(2)]
@@ -172,10 +177,11 @@ def test_when_their_process_dies_only_the_cause_fails(
     failed = ended(adapter, once)
     assert failed.error and failed.error.type == "WorkerLost" and "only once" in failed.error.message
     eventually(lambda: adapter.get(cause.id).interrupted == 2, seconds=60, what="it is run again with others")
+    assert client.hget(keys.job(cause.id), "lost") == b"2", "so it is run alone next"
     Path(files["path"]).touch()
     bad = ended(adapter, cause)
     assert bad.status is JobStatus.FAILED and bad.error
-    assert (bad.error.type, bad.interrupted) == ("WorkerLost", 2), "it is run alone, and found out"
+    assert (bad.error.type, bad.interrupted) == ("WorkerLost", 2)
     assert "status 7" in bad.error.message
     for job in others:
         done = ended(adapter, job)
