@@ -373,6 +373,18 @@ PATHS: dict[str, Any] = {
             problems=(NotFoundError,),
         )
     },
+    "/static/{version}/{name}": {
+        "get": operation(
+            "get_static_version",
+            "A file of the page, to be kept for ever",
+            PUBLIC,
+            tags=["page"],
+            answer=content(TEXT, "*/*"),
+            cached=True,
+            parameters=[parameter("version", TEXT, "path"), NAME],
+            problems=(NotFoundError,),
+        )
+    },
     "/_run_task": {
         "post": operation(
             "run_task",

@@ -1,8 +1,11 @@
-"""``/`` and ``/static/{name}``: the page, from the files in ``web``."""
+"""``/`` and ``/static/...``: the page, from the files in ``web``."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -37,6 +40,11 @@ SECURITY = {
 (in browsers that know Trusted Types), and is in nobody's frame."""
 
 
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""Never ask again: another version has another address (RFC 8246)."""
+
+VERSION = re.compile(r"[0-9a-f]{12}")
+
 NOTES = re.compile(r"^[ \t]*/\*\*(?:(?!\*/).)*\*/\n", re.MULTILINE | re.DOTALL)
 """A script's comments on lines of their own: types and explanations, a fifth of what would travel."""
 
@@ -46,16 +54,37 @@ def get_page(request: Request) -> Answer:
     text = (WEB / "index.html").read_text()
     stage = request.path.rpartition("/")[2]
     base = f'<base href="{escape(quote(stage, safe="%"))}/">' if stage else ""
-    return _file(request, ".html", text.replace(BASE, base))
+    text = text.replace(BASE, base).replace('"static/', f'"static/{version()}/')
+    return _file(request, ".html", text, REVALIDATE)
 
 
 def get_static(request: Request) -> Answer:
     """A file of the page. Only what the folder's listing names is ever opened."""
-    name = request.parameters["name"]
-    files = {path.name: path for path in (WEB / "static").iterdir() if path.suffix in TYPES}
-    if name not in files:
+    name, wanted = request.parameters["name"], request.parameters.get("version")
+    files = _files()
+    if name not in files or not (wanted is None or VERSION.fullmatch(wanted)):
         return not_found(request.path)
-    return _file(request, files[name].suffix, shipped(files[name]))
+    # A page of before a deployment asks for files of its version, and gets those that there are.
+    kept = FOREVER if wanted == version() else REVALIDATE
+    return _file(request, files[name].suffix, shipped(files[name]), kept)
+
+
+def version() -> str:
+    """What stands in the addresses of the page's files: another one when any of them changes."""
+    files = sorted(_files().values())
+    return _digest(tuple((path, path.stat().st_mtime_ns) for path in files))
+
+
+@lru_cache(maxsize=1)
+def _digest(files: tuple[tuple[Path, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, _ in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _files() -> dict[str, Path]:
+    return {path.name: path for path in (WEB / "static").iterdir() if path.suffix in TYPES}
 
 
 def shipped(path: Path) -> str:
@@ -64,11 +93,12 @@ def shipped(path: Path) -> str:
     return NOTES.sub("", text) if path.suffix == ".js" else text
 
 
-def _file(request: Request, suffix: str, text: str) -> Answer:
-    return conditional(request, Answer(200, text, {"Content-Type": TYPES[suffix], **REVALIDATE, **SECURITY}))
+def _file(request: Request, suffix: str, text: str, kept: Mapping[str, str]) -> Answer:
+    return conditional(request, Answer(200, text, {"Content-Type": TYPES[suffix], **kept, **SECURITY}))
 
 
 ROUTES = (
     Route("GET", "/", get_page, PUBLIC, None),
     Route("GET", "/static/{name}", get_static, PUBLIC, None),
+    Route("GET", "/static/{version}/{name}", get_static, PUBLIC, None),
 )

@@ -19,6 +19,7 @@ from tests.functions.client import FUNCTIONS, Api
 ROUTES = {
     ("GET", "/"),
     ("GET", "/static/{name}"),
+    ("GET", "/static/{version}/{name}"),
     ("GET", "/tasks"),
     ("GET", "/tasks/{name}"),
     ("POST", "/tasks/{name}"),

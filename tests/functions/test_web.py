@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -53,6 +54,34 @@ def test_every_file_is_served_as_what_it_is(api: Api, name: str) -> None:
 def test_every_file_that_the_page_names_exists() -> None:
     named = re.findall(r'(?:href|src)="static/([^"]+)"', (WEB / "index.html").read_text())
     assert named and set(named) <= set(FILES)
+
+
+def test_the_page_names_its_files_by_version_and_these_are_kept_for_ever(api: Api) -> None:
+    named = re.findall(r'(?:href|src)="(static/[^"]+)"', api.get("/").body)
+    assert named and all(name.startswith(f"static/{page.version()}/") for name in named)
+    for name in named:
+        reply = api.get(f"/{name}")
+        assert (reply.status, reply.headers["cache-control"]) == (200, page.FOREVER["Cache-Control"])
+    assert api.get("/").headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("address", ["/static/app.js", "/static/000000000000/app.js"])
+def test_under_another_address_a_file_is_asked_for_each_time(api: Api, address: str) -> None:
+    reply = api.get(address)
+    assert (reply.status, reply.headers["cache-control"]) == (200, "no-cache")
+    assert reply.body == shipped(WEB / "static" / "app.js")
+
+
+def test_a_changed_file_makes_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "static").mkdir()
+    monkeypatch.setattr(page, "WEB", tmp_path)
+    versions: list[str] = []
+    for text in ("one", "two", "one"):
+        path = tmp_path / "static" / "a.js"
+        path.write_text(text)
+        os.utime(path, ns=(len(versions), len(versions)))
+        versions.append(page.version())
+    assert versions[0] == versions[2] != versions[1]
 
 
 def test_what_is_no_text_of_a_known_type_is_not_served(

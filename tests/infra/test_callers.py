@@ -55,6 +55,7 @@ class Row:
 ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/"): Row("/", None, PUBLIC),
     ("GET", "/static/{name}"): Row("/static/app.js", None, PUBLIC),
+    ("GET", "/static/{version}/{name}"): Row("/static/000000000000/app.js", None, PUBLIC),
     ("GET", "/health"): Row("/health", None, PUBLIC),
     ("GET", "/tasks"): Row("/tasks", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
     ("GET", "/tasks/{name}"): Row(f"/tasks/{TASK}", Scope.READ, (*IN_VAIN, 403, 403, 200, 200, 200)),

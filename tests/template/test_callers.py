@@ -20,6 +20,7 @@ from tests.template.conftest import CASES
 OPEN = {
     ("GET", "/"),
     ("GET", "/static/{name}"),
+    ("GET", "/static/{version}/{name}"),
     ("GET", "/health"),
     *(("OPTIONS", path) for path in app.routes),
 }
