@@ -187,7 +187,7 @@ class QueueAdapter:
         with reaching_redis():
             answer = self._scripts.run("log", keys, job_id, *access.script_args(), cursor, logs.CHUNKS)
         _raise_refusal(job_id, access, answer)
-        return logs.log_page(cursor, answer[1], answer[2])
+        return logs.log_page(cursor, *answer[1:4])
 
     def _run(self, script: str, job_id: str, access: Access, *args: str) -> Job:
         """Run a script about one job that answers with the job."""

@@ -322,7 +322,13 @@ SETTINGS: tuple[Setting, ...] = (
         MIB,
         "Largest result as JSON, in bytes.",
     ),
-    Setting("max_log", "COATCHECK_MAX_LOG", _integer(1024, 64 * MIB), MIB, "Largest log of a job, in bytes."),
+    Setting(
+        "max_log",
+        "COATCHECK_MAX_LOG",
+        _integer(1024, 64 * MIB),
+        MIB,
+        "Most bytes of a job's log; the newest are kept.",
+    ),
     Setting("max_batch", "COATCHECK_MAX_BATCH", _integer(1, 10_000), 1000, "Most jobs in one POST /jobs."),
     Setting(
         "max_wait",

@@ -80,8 +80,9 @@ class Delivery:
         return self._renew(run, "", Piece(), durable=True)
 
     def _renew(self, run: Run, progress: str, piece: Piece, *, durable: bool = False) -> str:
-        lease, ids = self._settings.worker_lease, (run.job_id, run.execution)
-        return renew(self._scripts, self._keys, *ids, lease, progress, piece, durable=durable)
+        settings, ids = self._settings, (run.job_id, run.execution)
+        lease, most = settings.worker_lease, settings.max_log
+        return renew(self._scripts, self._keys, *ids, lease, progress, piece, most, durable=durable)
 
     def end(self, run: Run, outcome: Outcome) -> UnrecordedEnd:
         """The end of a run, to be recorded."""

@@ -134,6 +134,7 @@ class Ending:
             following.run,
             following.ahead,
             settings.worker_lease,
+            settings.max_log,
             *(part for piece in self.pieces for part in (piece.number, piece.text, "1" if piece.cut else "")),
         ]
 
@@ -162,10 +163,11 @@ def renew(
     lease: int,
     progress: str,
     piece: Piece,
+    max_log: int,
     *,
     durable: bool = False,
 ) -> str:
-    """Renew the lease of a run, and hand on its progress and a piece of its log.
+    """Renew the lease of a run, and hand on its progress and a piece of its log of ``max_log`` bytes.
 
     ``durable``: the replicas must confirm it, and all written before. Returns ``ok``, ``stop`` (a
     client asked for it) or ``lost``.
@@ -180,6 +182,7 @@ def renew(
         piece.text,
         "1" if piece.cut else "",
         piece.number,
+        max_log,
         durable=durable,
     )
     return as_text(answer)

@@ -17,7 +17,7 @@ HARMLESS = (b"0", b"1")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A numbered piece of a job's log. ``cut``: nothing after it is kept. ``open``: not confirmed yet."""
+    """A numbered piece of a job's log. ``cut``: text before it was dropped. ``open``: not confirmed yet."""
 
     number: int = 0
     text: str = ""
@@ -56,9 +56,7 @@ class Run:
         self.piece = Piece()
         """What is on its way to the job's log; sent again, unchanged, until Redis has confirmed it."""
         self._output = ""
-        self._size = 0
         self._cut = False
-        self._cut_told = False
 
     def read(self, signatures: Signatures | None = None) -> None:
         """Read what is to be run from the job's hash. Takes what checks its signature, where jobs are signed.
@@ -95,30 +93,27 @@ class Run:
     @property
     def unsent(self) -> bool:
         """Whether there is something to hand on."""
-        return bool(self.progress or self.piece.open or self._output or self._cut != self._cut_told)
+        return bool(self.progress or self.piece.open or self._output)
 
     def printed(self, text: str, limit: int) -> None:
-        """Take what the task printed, up to ``limit`` bytes in all."""
-        if self._cut:
-            return
-        size = len(text.encode())
-        if self._size + size > limit:
-            text = text.encode()[: limit - self._size].decode("utf-8", "ignore")
-            self._cut = True
-        self._size += size
+        """Take what the task printed; of what is not sent yet the newest ``limit`` bytes are kept."""
         self._output += text
+        if 4 * len(self._output) > limit:  # no character takes more than four bytes
+            output = self._output.encode()
+            if len(output) > limit:
+                self._output, self._cut = output[-limit:].decode("utf-8", "ignore"), True
 
     def next_piece(self) -> Piece:
         """What is to be sent now: the piece that was not confirmed, or a new one if there is any."""
-        if not self.piece.open and (self._output or self._cut != self._cut_told):
+        if not self.piece.open and self._output:
             self.piece = Piece(self.piece.number + 1, self._output, self._cut, open=True)
-            self._output, self._cut_told = "", self._cut
+            self._output, self._cut = "", False
         return self.piece
 
     def remaining(self) -> tuple[Piece, ...]:
         """All of the log that is not confirmed, at the end of the run."""
         pieces = [self.piece] if self.piece.open else []
-        if self._output or self._cut != self._cut_told:
+        if self._output:
             pieces.append(Piece(self.piece.number + 1, self._output, self._cut))
         return tuple(pieces)
 

@@ -3,8 +3,8 @@
 -- 'unknown' the progress to show), base64 of the traceback, the error as JSON, seconds until a retry,
 -- longest wait for a worker that has the task, progress ('' = unchanged), execution of the next job that this
 -- worker would run ('' = none), execution of one that it would run after what it runs by then ('' = none) and
--- seconds of their leases; then for each piece of the log that is not confirmed its number, text, and '1' if the
--- log is cut there.
+-- seconds of their leases, most bytes of a log; then for each piece of the log that is not confirmed its number,
+-- text, and '1' if text before it was dropped.
 -- Outcomes: 'finished', 'failed' (retried while retries are left), 'stopped', 'interrupted' (the worker
 -- stops: back to the head of the queue, no attempt used up), 'returned' (the same for a job that was begun
 -- ahead and whose task has not begun: no sign against it), 'suspect' (its process died with other runs in it,
@@ -38,7 +38,9 @@ local function conclude()
   local job = job_fields(id, 'result_ttl', 'failure_ttl', 'retries_left', 'stop_requested', 'unknown_since')
   local began = redis.call('HGET', key('execution', member), 'created_at')
   local err = ARGV[9]
-  for piece = 16, #ARGV, 3 do print_piece(id, execution, ARGV[piece], ARGV[piece + 1], ARGV[piece + 2]) end
+  for piece = 17, #ARGV, 3 do
+    print_piece(id, execution, ARGV[piece], ARGV[piece + 1], ARGV[piece + 2], ARGV[16])
+  end
   release(id, execution, queue, worker)
   if gone(id) then return 'lost' end
   if ARGV[12] ~= '' then redis.call('HSET', KEYS[1], 'progress', ARGV[12]) end

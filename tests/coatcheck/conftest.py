@@ -31,6 +31,7 @@ class WorkerByHand:
     scripts: Scripts
     name: str = "by-hand"
     lease: int = 60
+    max_log: int = 1000
     pieces: int = 0
     next: str = ""
     """The job that was begun in the step that ended the last one."""
@@ -62,7 +63,7 @@ class WorkerByHand:
         job_keys = [self.keys.job(job_id), self.keys.leases]
         self.pieces += bool(text or cut)
         shown = "" if progress is None else json.dumps(progress)
-        piece = (text, "1" if cut else "", self.pieces)
+        piece = (text, "1" if cut else "", self.pieces, self.max_log)
         answer = self.scripts.run("renew", job_keys, job_id, execution, self.lease, shown, *piece)
         return as_text(answer)
 
@@ -89,7 +90,7 @@ class WorkerByHand:
         text = json.dumps([0, error.message]) if outcome == "unknown" else encode_result(json.dumps(result))
         packed = text, encode_traceback(error.traceback or "")
         told = encode_error(error)
-        ids, further = (job_id, execution, queue, self.name), ("", following, ahead, self.lease)
+        ids, further = (job_id, execution, queue, self.name), ("", following, ahead, self.lease, self.max_log)
         status, *begun = self.scripts.run(
             "finish", job_keys, *ids, outcome, *packed, told, delay, 600, *further
         )
