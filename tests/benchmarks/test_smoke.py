@@ -33,6 +33,7 @@ GOALS = {
         "GET /jobs/ID: coatcheck up",
         "memory: coatcheck / RQ",
     ],
+    "authorisation": ["a status request with 10,000 tokens / without"],
     "waiting": [
         "late, p50: asking each 500 ms / waiting",
         "late, p99: waiting",
