@@ -46,7 +46,9 @@ def test_a_token_is_known_within_seconds_and_its_scope_holds(guarded: Project) -
     assert guarded.ask(TASK, {}, token=reader).status == 403
     answer = guarded.ask(TASK, {}, token=submitter)
     assert answer.status == 202
-    assert guarded.ask(f"jobs/{answer.document['id']}", token=reader).status == 200
+    job = f"jobs/{answer.document['id']}"
+    assert guarded.ask(job, token=submitter).status == 200
+    assert guarded.ask(job, token=reader).status == 404, "it is another owner's"
     assert guarded.ask("queues", token=reader[:-1] + "-").status == 401
 
 

@@ -23,6 +23,12 @@ IN_CONTAINERS = "The same in containers, as on AWS"
 END = "--- that was all:"
 
 
+def _environment() -> dict[str, str]:
+    """The tests' own, without make's variables: below another make it would tell of its folders first."""
+    ours = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
 @dataclass(frozen=True)
 class Block:
     """Commands, in which terminal they are given, and what they print."""
@@ -69,7 +75,7 @@ class Shell:
         self._process = subprocess.Popen(
             ["bash"],
             cwd=folder,
-            env=os.environ | dict(variables),
+            env=_environment() | dict(variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -113,7 +119,7 @@ class Terminal:
             self._process = subprocess.Popen(
                 command.split(),
                 cwd=self._folder,
-                env=os.environ | dict(self._variables),
+                env=_environment() | dict(self._variables),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
