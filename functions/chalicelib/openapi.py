@@ -140,6 +140,7 @@ LOG_CURSOR: Schema = {"type": "string", "pattern": f"^({CURSOR.pattern})?$"}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
 SCHEDULE_PROBLEMS = (UnknownTaskError, UnknownScheduleError, UnavailableError)
+PAGE_FILE = {"content": {kind.partition(";")[0]: {"schema": TEXT} for kind in TYPES.values()}}
 
 PATHS: dict[str, Any] = {
     "/tasks": {
@@ -367,7 +368,7 @@ PATHS: dict[str, Any] = {
             "A file of the page",
             PUBLIC,
             tags=["page"],
-            answer={"content": {kind.partition(";")[0]: {"schema": TEXT} for kind in TYPES.values()}},
+            answer=PAGE_FILE,
             cached=True,
             parameters=[NAME],
             problems=(NotFoundError,),
@@ -379,7 +380,7 @@ PATHS: dict[str, Any] = {
             "A file of the page, to be kept for ever",
             PUBLIC,
             tags=["page"],
-            answer=content(TEXT, "*/*"),
+            answer=PAGE_FILE,
             cached=True,
             parameters=[parameter("version", TEXT, "path"), NAME],
             problems=(NotFoundError,),
