@@ -10,14 +10,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from coatcheck.errors import SecretError
-from coatcheck.secret_text import read_secret
+from coatcheck.secret_text import read_secret, write_private
 
 PREFIX = "whsec_"
 SIZE = 32
@@ -83,13 +82,8 @@ def read(place: str, client: Any = None) -> tuple[bytes, ...]:
 
 def keep(path: Path, masters: Sequence[str]) -> None:
     """Write a file with master secrets that only its owner may read. Raises SecretError."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write("".join(f"{master}\n" for master in masters))
-        new.replace(path)
+        write_private(path, "".join(f"{master}\n" for master in masters))
     except OSError as error:
         raise SecretError(f"{path} can't be written: {error.strerror}") from None
-    finally:
-        new.unlink(missing_ok=True)

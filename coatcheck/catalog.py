@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from coatcheck.errors import CatalogError, UnknownTaskError
+from coatcheck.job import Submission
 from coatcheck.schedule import Schedule
 from coatcheck.settings import NAME, Settings
 
@@ -42,6 +44,34 @@ class TaskSpec:
     retry_delays: tuple[int, ...] = ()
     result_ttl: int | None = None
     schedule: Schedule | None = None
+
+
+def submission_of(
+    task: TaskSpec,
+    arguments: Mapping[str, Any],
+    settings: Settings,
+    *,
+    queue: str | None = None,
+    timeout: int | None = None,
+    at: datetime | None = None,
+    owner: str | None = None,
+) -> Submission:
+    """A job of a task, to be submitted.
+
+    Takes the options that were asked for, None where not: one goes before the task's own, which goes before
+    the settings'.
+    """
+    return Submission(
+        task=task.name,
+        arguments=dict(arguments),
+        queue=queue or task.queue or settings.queues[0],
+        timeout=timeout or task.timeout or settings.default_timeout,
+        result_ttl=task.result_ttl or settings.result_ttl,
+        retries=task.retries,
+        retry_delays=task.retry_delays,
+        at=at,
+        owner=owner,
+    )
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,15 @@ def pause_schedule(client: redis.Redis, keys: Keys, task: str, paused: bool) -> 
 def _state(values: Sequence[bytes | None]) -> ScheduleState:
     ran, job, skipped, paused = (as_text(value or b"") for value in values)
     return ScheduleState(
-        _time(ran), job if is_job_id(job) else None, int(skipped) if skipped.isdecimal() else 0, paused == "1"
+        ran=tick_time(ran),
+        job=job if is_job_id(job) else None,
+        skipped=int(skipped) if skipped.isdecimal() else 0,
+        paused=paused == "1",
     )
 
 
-def _time(text: str) -> datetime | None:
+def tick_time(text: str) -> datetime | None:
+    """A tick as a schedule's hash has it; None for what is no time."""
     try:
         return datetime.fromtimestamp(float(text), UTC)
     except (ValueError, OverflowError, OSError):

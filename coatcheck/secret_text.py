@@ -1,7 +1,9 @@
-"""Reads a secret that is kept outside of the settings: in a file, or in AWS Secrets Manager."""
+"""Secrets that are kept outside of the settings: in a file, or in AWS Secrets Manager."""
 
 from __future__ import annotations
 
+import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,17 @@ def read_secret(place: str, client: Any = None) -> str:
             return file.read(LARGEST).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretError(f"{path} can't be read ({type(error).__name__})") from None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its user may read, whole or not at all. Raises OSError: no folder, for one."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _from_aws(arn: str, client: Any) -> str:

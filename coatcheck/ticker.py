@@ -8,19 +8,20 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import redis
 
 from coatcheck.adapter import packed, signatures_of
-from coatcheck.catalog import TaskSpec
+from coatcheck.catalog import TaskSpec, submission_of
 from coatcheck.connection import as_text
-from coatcheck.job import Submission, tick_job_id
+from coatcheck.job import tick_job_id
 from coatcheck.keys import Keys
 from coatcheck.limits import Limits
 from coatcheck.schedule import MOST_CAUGHT_UP, Schedule
+from coatcheck.schedules import tick_time
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
@@ -83,25 +84,17 @@ class Ticker:
         pipeline.hsetnx(key, "last", f"{now.timestamp():.6f}")
         pipeline.hsetnx(key, "salt", secrets.token_hex(16))
         pipeline.hmget(key, "last", "salt")
-        last, salt = pipeline.execute()[-1]
-        try:
-            return _State(datetime.fromtimestamp(float(last), UTC), as_text(salt))
-        except (ValueError, OverflowError, OSError):
+        told, salt = map(as_text, pipeline.execute()[-1])
+        last = tick_time(told)
+        if last is None:
             log.warning("%s: the last tick that Redis tells is no time; going on from now", name)
             self._redis.hset(key, "last", f"{now.timestamp():.6f}")
-            return _State(now, as_text(salt))
+        return _State(last or now, salt)
 
     def _submit(self, task: TaskSpec, schedule: Schedule, tick: datetime, salt: str) -> str:
         settings = self._settings
-        submission = Submission(
-            task=task.name,
-            arguments=dict(schedule.arguments),
-            queue=task.queue or settings.queues[0],
-            timeout=task.timeout or settings.default_timeout,
-            result_ttl=task.result_ttl or settings.result_ttl,
-            retries=task.retries,
-            retry_delays=task.retry_delays,
-            id=tick_job_id(task.name, tick, salt),
+        submission = replace(
+            submission_of(task, schedule.arguments, settings), id=tick_job_id(task.name, tick, salt)
         )
         keys = [self._keys.schedule(task.name)]
         seconds = f"{tick.timestamp():.6f}"

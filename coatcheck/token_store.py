@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from coatcheck.errors import TokenError
+from coatcheck.secret_text import write_private
 from coatcheck.secrets_manager import open_client
 from coatcheck.tokens import TOKEN, Token, TokenBook
 
@@ -82,18 +83,9 @@ class FileStore:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._path.with_name(f"{self._path.name}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                self._write(change(self.read()).dumps())
+                write_private(self._path, change(self.read()).dumps())
         except OSError as error:
             raise TokenError(f"{self._path} can't be written: {error.strerror}") from error
-
-    def _write(self, text: str) -> None:
-        new = self._path.with_name(f".{self._path.name}.{uuid4().hex}")
-        try:
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(text)
-            new.replace(self._path)
-        finally:
-            new.unlink(missing_ok=True)
 
 
 class SecretStore:

@@ -22,7 +22,6 @@ from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings, load
-from coatcheck.signing import Signatures
 from coatcheck.ticker import Ticker
 from worker_image import protection
 from worker_image.janitor import Janitor
@@ -275,7 +274,6 @@ def main() -> int:
         configure(settings.log_format)
         catalog = read_catalog()
         check_login(settings)
-        Signatures.of(settings)
     except (SettingsError, CatalogError) as error:
         log.error("%s", error)
         return EX_CONFIG

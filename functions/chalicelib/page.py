@@ -65,14 +65,17 @@ def get_static(request: Request) -> Answer:
     if name not in files or not (wanted is None or VERSION.fullmatch(wanted)):
         return not_found(request.path)
     # A page of before a deployment asks for files of its version, and gets those that there are.
-    kept = FOREVER if wanted == version() else REVALIDATE
+    kept = FOREVER if wanted == _version_of(files) else REVALIDATE
     return _file(request, files[name].suffix, shipped(files[name]), kept)
 
 
 def version() -> str:
     """What stands in the addresses of the page's files: another one when any of them changes."""
-    files = sorted(_files().values())
-    return _digest(tuple((path, path.stat().st_mtime_ns) for path in files))
+    return _version_of(_files())
+
+
+def _version_of(files: Mapping[str, Path]) -> str:
+    return _digest(tuple((path, path.stat().st_mtime_ns) for path in sorted(files.values())))
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from chalicelib import observe
 from chalicelib import options as submission_options
 from chalicelib.context import Context
 from chalicelib.options import Options
-from coatcheck.catalog import TaskSpec
+from coatcheck.catalog import TaskSpec, submission_of
 from coatcheck.errors import MAX_ERRORS, FieldError, InvalidArgumentsError, UnknownTaskError
 from coatcheck.job import Job, Submission
 from coatcheck.schema import field_errors
@@ -125,16 +125,13 @@ def _read_task(
 
 
 def _submission(entry: Entry, context: Context, owner: str | None) -> Submission:
-    """An option goes before the task's own, which goes before the settings'."""
-    task, options, settings = entry.task, entry.options, context.settings
-    submission = Submission(
-        task=task.name,
-        arguments=dict(entry.arguments),
-        queue=options.queue or task.queue or settings.queues[0],
-        timeout=options.timeout or task.timeout or settings.default_timeout,
-        result_ttl=task.result_ttl or settings.result_ttl,
-        retries=task.retries,
-        retry_delays=task.retry_delays,
+    options, settings = entry.options, context.settings
+    submission = submission_of(
+        entry.task,
+        entry.arguments,
+        settings,
+        queue=options.queue,
+        timeout=options.timeout,
         at=options.at,
         owner=owner,
     )

@@ -60,8 +60,7 @@ def _deployed(arguments: Namespace) -> str:
     with aws_errors():
         target = open_target(arguments.target, os.environ, arguments.region)
         stack = Stack(target, arguments.stack)
-        stack.existing()
-        arn = next((entry.id for entry in stack.resources() if entry.name == SECRET and entry.id), None)
+        arn = stack.existing_id(SECRET)
         if arn is None:
             raise DeployError(
                 f"{stack.name} sends no callbacks; let it: {stack.command('deploy')} --parameter Callbacks=on"

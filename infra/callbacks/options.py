@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.deploy.options import EPILOG, add_target
+from infra.deploy.options import EPILOG, add_target_or_laptop
 
 if TYPE_CHECKING:
     from infra.deploy.options import Commands
@@ -34,11 +33,4 @@ def add_command(commands: Commands) -> None:
         action="store_true",
         help="make a new secret first; callbacks are signed with the last one too, until the next time",
     )
-    add_target(parser, "aws", "localstack", "local")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(".coatcheck"),
-        metavar="FOLDER",
-        help="with --target local: the folder of 'coatcheck up' (default: %(default)s)",
-    )
+    add_target_or_laptop(parser)

@@ -123,6 +123,18 @@ def add_target(parser: argparse.ArgumentParser, *targets: str) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def add_target_or_laptop(parser: argparse.ArgumentParser) -> None:
+    """The same, with this laptop as a further target and the folder where it keeps its data."""
+    add_target(parser, "aws", "localstack", "local")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(".coatcheck"),
+        metavar="FOLDER",
+        help="with --target local: the folder of 'coatcheck up' (default: %(default)s)",
+    )
+
+
 def span(text: str) -> int:
     """Seconds of a text such as ``10m``."""
     if not (match := SPAN.fullmatch(text)):

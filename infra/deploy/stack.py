@@ -119,6 +119,14 @@ class Stack:
             key=lambda resource: resource.name,
         )
 
+    def existing_id(self, name: str) -> str | None:
+        """The id (or ARN) of a resource of the stack, None if it has no such one.
+
+        Raises DeployError: there is no stack.
+        """
+        self.existing()
+        return next((entry.id for entry in self.resources() if entry.name == name and entry.id), None)
+
     def ready(self, state: State | None) -> None:
         """Check that a change set can be made. Raises DeployError with the way out."""
         if state is None or state.fresh:

@@ -57,8 +57,7 @@ def _opened(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[TokenS
     with aws_errors():
         target = open_target(arguments.target, environ, arguments.region)
         stack = Stack(target, arguments.stack)
-        stack.existing()
-        arn = next((entry.id for entry in stack.resources() if entry.name == SECRET and entry.id), None)
+        arn = stack.existing_id(SECRET)
         if arn is None:
             raise DeployError(
                 f"{stack.name} takes no tokens; let it: {stack.command('deploy')} --parameter AuthMode=tokens"

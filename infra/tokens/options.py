@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coatcheck.scopes import ALL_TASKS, Scope
-from infra.deploy.options import EPILOG, add_target, span
+from infra.deploy.options import EPILOG, add_target_or_laptop, span
 
 if TYPE_CHECKING:
     from infra.deploy.options import Commands
@@ -58,14 +57,7 @@ def _action(actions: Commands, name: str, short: str, description: str) -> argpa
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_target(parser, "aws", "localstack", "local")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(".coatcheck"),
-        metavar="FOLDER",
-        help="with --target local: the folder of 'coatcheck up' (default: %(default)s)",
-    )
+    add_target_or_laptop(parser)
     return parser
 
 
