@@ -136,11 +136,11 @@ def test_the_image_is_built_again_when_asked_for_and_then_stays(
 ) -> None:
     deploy().run()
     first = shown(target)
-    monkeypatch.setattr("time.strftime", lambda *_: "20300101-000000")
-    deploy(rebuild_image=True).run()
+    with monkeypatch.context() as later:
+        later.setattr("time.strftime", lambda *_: "20300101-000000")
+        deploy(rebuild_image=True).run()
     second = shown(target)
     assert second != first
-    monkeypatch.undo()
     deploy().run()
     assert shown(target) == second
 
