@@ -384,8 +384,8 @@ def _raise_refusal(job_id: str, access: Access, answer: Sequence[Any]) -> None:
             raise ConflictError(f"The job is {as_text(answer[1])} already: there is nothing to stop.")
         case b"blocked":
             raise ConflictError(
-                f"The job comes after {as_text(answer[1])}, which is {as_text(answer[2])}: retry that one, and"
-                " this job follows."
+                f"The job comes after {as_text(answer[1])}, which {as_text(answer[2])}:"
+                " when that one is retried, this job follows."
             )
         case b"refused":
             raise ConflictError(

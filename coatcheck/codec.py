@@ -348,7 +348,7 @@ def _if_failed(fields: Mapping[bytes, bytes]) -> str:
 
 
 def _has_error(fields: Mapping[bytes, bytes], status: JobStatus) -> bool:
-    """Whether a job's error tells why it has that status: what is canceled by a client may have an older one."""
+    """Whether a job's error tells why it has that status: one that a client canceled may have an older."""
     if status is JobStatus.CANCELED:
         return b"failed_dependency" in fields
     return status in (JobStatus.FAILED, JobStatus.STOPPED)

@@ -123,7 +123,8 @@ class Job:
 
     ``owner`` is who submitted it, None where callers were not asked. ``after``: the jobs that it waits for,
     and ``if_failed`` what becomes of it when one of them does not finish (None: it waits for none).
-    ``batch``: what it was submitted with. ``parent``: the job that submitted it, whose ``children`` it is one of.
+    ``batch``: what it was submitted with. ``parent``: the job that submitted it; ``children``: those that it
+    submitted.
     """
 
     id: str
@@ -164,8 +165,9 @@ class Submission:
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
     happens. ``at``: not before that time. ``trace``: the span that submits it, where tracing is on.
     ``owner``: who submits it, where callers are asked. ``delivery``: the job that tells its end to a URL.
-    ``after``: ids of jobs that must end before, up to MAX_AFTER, and ``if_failed`` what becomes of it when one of
-    them does not finish: CANCEL or RUN. ``batch``: what it is submitted with. ``parent``: the job that submits it.
+    ``after``: ids of jobs that must end before, up to MAX_AFTER, and ``if_failed`` what becomes of it when
+    one of them does not finish: CANCEL or RUN. ``batch``: what it is submitted with. ``parent``: the job that
+    submits it.
     """
 
     task: str

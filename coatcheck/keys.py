@@ -84,7 +84,7 @@ class Keys:
 
     @property
     def unsettled(self) -> str:
-        """Sorted set of the ids of jobs of whose dependencies one changed: what becomes of them is to be seen."""
+        """Sorted set of the ids of jobs to be seen to, since one that they come after has changed."""
         return f"{self.prefix}:unsettled"
 
     def batch(self, batch_id: str) -> str:

@@ -1,7 +1,8 @@
 -- Needs: keys, clock
 
 -- Limits of what waits, shared by the scripts that put more on a queue. Given as three numbers in a text, 0 for
--- none: jobs that wait on a queue (scheduled ones too), jobs of an owner that wait, jobs of an owner in a minute.
+-- none: jobs that wait on a queue (scheduled and deferred ones too), jobs of an owner that wait, jobs of an owner in
+-- a minute.
 local function limits_of(text)
   local queued, waiting, per_minute = string.match(text, '^(%d+) (%d+) (%d+)$')
   return {queued = tonumber(queued), waiting = tonumber(waiting), per_minute = tonumber(per_minute)}
@@ -45,7 +46,7 @@ local function admit(owner, counts, limits)
   for queue, count in pairs(counts) do
     local list = key('queue', queue)
     local depth = redis.call('LLEN', list) + redis.call('LLEN', list .. ':intermediate')
-      + redis.call('ZCARD', key('scheduled', queue))
+      + redis.call('ZCARD', key('scheduled', queue)) + redis.call('ZCARD', key('deferred', queue))
     if limits.queued > 0 and depth + count > limits.queued then return {'full', queue} end
     total = total + count
   end
