@@ -56,7 +56,7 @@ class Keys:
 
     @property
     def index(self) -> str:
-        """Sorted set of all job ids, by queue and status (``place`` in ``lib.lua``), and these by time."""
+        """Sorted set of all job ids, by queue and status (``place`` in ``lists.lua``), and these by time."""
         return f"{self.prefix}:index"
 
     @property

@@ -1,3 +1,4 @@
+-- Needs: keys, clock, values, lists
 -- What is wrong with some subjects; with the mode 'mend' also the cure, in the same transaction.
 -- KEYS: leases, the leases that a sweep shall end at once, the time of that sweep. ARGV: prefix, mode, limits as JSON, then three words for each subject: what it is, and two
 -- that name it (coatcheck/doctor/subjects.py).
