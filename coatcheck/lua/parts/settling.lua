@@ -21,6 +21,9 @@ end
 
 -- Have a job's dependencies know of it, and kept, when they have finished, as long as it has not ended.
 local function join(id, dependencies)
+  if #dependencies == 0 then return end
+  redis.pcall('SADD', dependencies_for_rq(id), unpack(dependencies))
+  redis.call('PERSIST', dependencies_for_rq(id))
   for _, each in ipairs(dependencies) do
     local status = job_fields(each, 'status')[1]
     if status then
@@ -37,8 +40,6 @@ end
 -- Let a job wait for its dependencies.
 local function defer(id, queue, dependencies)
   join(id, dependencies)
-  redis.pcall('SADD', dependencies_for_rq(id), unpack(dependencies))
-  redis.call('PERSIST', dependencies_for_rq(id))
   redis.call('SADD', prefix .. ':queues', key('queue', queue))
   redis.call('ZADD', key('deferred', queue), string.format('%.6f', now), id)
   set_status(id, queue, 'deferred')
