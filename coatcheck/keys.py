@@ -94,6 +94,10 @@ class Keys:
         """Hash of what an idempotency key was used for."""
         return f"{self.prefix}:idempotency:{digest}"
 
+    def file(self, file_id: str) -> str:
+        """What is known of an uploaded file."""
+        return f"{self.prefix}:file:{file_id}"
+
     # Channels, which are no keys
 
     def ended(self, job_id: str) -> str:

@@ -307,6 +307,12 @@ function checks.rate(owner)
   found('rate-without-ttl', '', function() redis.call('DEL', name) end)
 end
 
+function checks.file(id)
+  local name = key('file', id)
+  if not is(name, 'string') or redis.call('PTTL', name) ~= -1 then return end
+  found('file-without-ttl', '', function() redis.call('EXPIRE', name, limit.file_ttl) end)
+end
+
 local function stream(what, id)
   local name = key(what, id)
   if not is(name, 'stream') then return end
