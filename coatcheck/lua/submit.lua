@@ -39,7 +39,7 @@ if limit then return {limit[1], limit[2], allowance(owner, limits)} end
 for i = 6, #ARGV, 2 do
   if new[i] then
     local id, queue, due = unpack(new[i], 1, 3)
-    create(id, queue, due, 'data', ARGV[i + 1], unpack(new[i], 4))
+    create(id, queue, due, owner, 'data', ARGV[i + 1], unpack(new[i], 4))
   end
 end
 
