@@ -305,7 +305,7 @@ def _kept(job_ids: Sequence[bytes], answers: Sequence[Any]) -> list[Job]:
 
 
 def _decoded(job_id: str, shown: Sequence[Sequence[bytes]]) -> Job:
-    """A job from its hash and the newest record of its results, as ``lib.lua`` shows it."""
+    """A job from its hash and the newest record of its results, as ``shown.lua`` has it."""
     fields, record = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in shown)
     if not fields:
         raise _unknown(job_id)

@@ -39,7 +39,7 @@ class Limits:
         return cls(settings.max_queued, settings.max_waiting, settings.jobs_per_minute)
 
     def __str__(self) -> str:
-        """As ``lua/limits.lua`` takes them."""
+        """As ``lua/parts/limits.lua`` takes them."""
         return f"{self.queued} {self.waiting} {self.per_minute}"
 
     def check_size(self, jobs: int, owner: str) -> None:

@@ -1,3 +1,4 @@
+-- Needs: access, shown
 -- One job as a client sees it. KEYS: job. ARGV: prefix, id, owner and tasks of who asks.
 -- Returns {'job', what is shown}, {'unknown'} or {'forbidden', task}.
 local id = ARGV[2]

@@ -1,3 +1,4 @@
+-- Needs: keys, calendar, shown, limits, new
 -- Submit jobs, all or none. KEYS: index, and with an idempotency key its record.
 -- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, the jobs' owner ('' = nobody's),
 -- the limits, then for each job two: a JSON array of texts (id, queue, due second or '' = now, fields of the hash

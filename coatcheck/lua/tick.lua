@@ -1,3 +1,4 @@
+-- Needs: values, lists, limits, new
 -- A tick of a periodic task: its job is submitted once, whoever comes and how often. KEYS: the schedule.
 -- ARGV: prefix, the tick's second, what becomes of it while the job before has not ended ('skip', 'queue'), the
 -- limits, the job as for `submit.lua`: a JSON array, its data.

@@ -1,3 +1,5 @@
+-- Needs: keys, clock
+
 -- Limits of what waits, shared by the scripts that put more on a queue. Given as three numbers in a text, 0 for
 -- none: jobs that wait on a queue (scheduled ones too), jobs of an owner that wait, jobs of an owner in a minute.
 local function limits_of(text)
