@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from coatcheck.client.files.download import Download, Jobs
 from coatcheck.client.files.reference import Document, FileReference
+from coatcheck.client.files.upload import OnProgress
 from coatcheck.client.flow import AsyncRun, Run
 
 
@@ -36,14 +37,15 @@ class RemoteFile(FileReference):
         """All its bytes. Raises TransferError."""
         return b"".join(self.stream())
 
-    def save(self, path: str | os.PathLike[str] = ".") -> Path:
+    def save(self, path: str | os.PathLike[str] = ".", on_progress: OnProgress | None = None) -> Path:
         """Write it to a file, or into a folder below its own name. Returns where it is.
 
-        Nothing is at that place before all of it has come and is right. Raises TransferError, OSError.
+        Nothing is at that place before all of it has come and is right. Takes what is told how many bytes of
+        how many have come too. Raises TransferError, OSError.
         """
-        with Saving(path, self.name) as saving:
+        with Saving(path, self, on_progress) as saving:
             for chunk in self.stream():
-                saving.file.write(chunk)
+                saving.write(chunk)
         return saving.path
 
 
@@ -69,35 +71,45 @@ class AsyncRemoteFile(FileReference):
         """All its bytes. Raises TransferError."""
         return b"".join([chunk async for chunk in self.stream()])
 
-    async def save(self, path: str | os.PathLike[str] = ".") -> Path:
+    async def save(self, path: str | os.PathLike[str] = ".", on_progress: OnProgress | None = None) -> Path:
         """Write it to a file, or into a folder below its own name. Returns where it is.
 
-        Nothing is at that place before all of it has come and is right. Raises TransferError, OSError.
+        Nothing is at that place before all of it has come and is right. Takes what is told how many bytes of
+        how many have come too. Raises TransferError, OSError.
         """
-        with Saving(path, self.name) as saving:
+        with Saving(path, self, on_progress) as saving:
             async for chunk in self.stream():
-                saving.file.write(chunk)
+                saving.write(chunk)
         return saving.path
 
 
 class Saving:
-    """A file that is there when it is whole. Takes its path, or a folder and its name there."""
+    """A file that is there when it is whole. Takes its path, or a folder where it gets its own name."""
 
-    file: BinaryIO
+    _to: BinaryIO
 
-    def __init__(self, path: str | os.PathLike[str], name: str) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], file: FileReference, on_progress: OnProgress | None
+    ) -> None:
         given = Path(path)
-        self.path = given / safe_name(name) if given.is_dir() else given
+        self.path = given / safe_name(file.name) if given.is_dir() else given
         self._unfinished = self.path.with_name(f"{self.path.name}.part")
+        self._size = file.size
+        self._tell = on_progress or (lambda got, size: None)
 
     def __enter__(self) -> Saving:
-        self.file = self._unfinished.open("wb")
+        self._to = self._unfinished.open("wb")
         return self
+
+    def write(self, chunk: bytes) -> None:
+        """Add the next bytes."""
+        self._to.write(chunk)
+        self._tell(self._to.tell(), self._size)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.file.close()
+        self._to.close()
         if error is None:
             self._unfinished.replace(self.path)
         else:
