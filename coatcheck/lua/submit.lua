@@ -3,8 +3,8 @@
 -- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, the jobs' owner ('' = nobody's),
 -- the limits, then for each job two: a JSON array of texts (id, queue, due second or '' = now, fields of the hash
 -- and their values), its data; and when they belong to other jobs, one more: how, as JSON (`_links` in adapter.py).
--- Returns {'new', time, allowance, then for each job that comes after others and does not wait for them its number
--- and what is shown of it}, {'known', id, what is shown of it, id, ...}, {'mismatch'}, {'dependency', number of the
+-- Returns {'new', time, allowance, and with links a list: for each job that comes after others and does not wait for
+-- them its number, and what is shown of it}, {'known', id, what is shown of it, id, ...}, {'mismatch'}, {'dependency', number of the
 -- job, of its entry}: it is not there, {'parent'}: nor is that, {'children'}: it has too many, or what `admit` says
 -- and the allowance. Numbers count from 0.
 local fingerprint, owner, limits = ARGV[2], ARGV[4], limits_of(ARGV[5])
@@ -45,7 +45,7 @@ for i = 6, #ARGV - 1, 2 do
   if new[i] then
     local id, queue, due = unpack(new[i], 1, 3)
     local make = links and after_of(links, i / 2 - 2) and create_deferred or create
-    make(id, queue, due, 'data', ARGV[i + 1], unpack(new[i], 4))
+    make(id, queue, due, owner, 'data', ARGV[i + 1], unpack(new[i], 4))
   end
 end
 
@@ -54,4 +54,5 @@ if fingerprint ~= '' then
   redis.call('EXPIRE', KEYS[2], ARGV[3])
 end
 local answer = {'new', iso(), allowance(owner, limits)}
-return links and link(links, ids, new, owner, answer) or answer
+if links then answer[#answer + 1] = link(links, ids, new, owner) end
+return answer

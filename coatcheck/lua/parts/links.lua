@@ -25,7 +25,7 @@ local function links_refusal(links, ids, new)
 end
 
 -- Write the hash of a job that comes after others.
-local function create_deferred(id, queue, due, ...)
+local function create_deferred(id, queue, due, owner, ...)
   redis.call('HSET', key('job', id), 'created_at', iso(), 'status', 'deferred', ...)
   if due ~= '' then redis.call('HSET', key('job', id), 'scheduled_for', due) end
 end
@@ -46,9 +46,9 @@ local function link_parent(links, ids)
   redis.call('HSET', key('job', links.parent), 'children', children)
 end
 
--- Link jobs that were created, and see what becomes of those that come after others. Appends to `answer`, for each of
--- them that does not wait, its number and what is shown of it.
-local function link(links, ids, new, owner, answer)
+-- Link jobs that were created, and see what becomes of those that come after others. Returns for each of them that
+-- does not wait its number, and what is shown of it.
+local function link(links, ids, new, owner)
   link_batch(links, ids, owner)
   link_parent(links, ids)
   for number, id in ipairs(ids) do
@@ -61,6 +61,7 @@ local function link(links, ids, new, owner, answer)
     end
   end
   if unsettled then settle() end
+  local answer = {}
   for number, id in ipairs(ids) do
     if after_of(links, number) and job_fields(id, 'status')[1] ~= 'deferred' then
       answer[#answer + 1] = number - 1
