@@ -28,7 +28,17 @@ RQ_ONLY = re.compile(
 )
 """Keys of RQ's data model that Coatcheck never writes: let be (rq 3: the same files as in ``keys.py``)."""
 
-SINGLE = {"queues", "index", "owned", "leases", "unsettled", "workers", "swept", "doctor:lost", "doctor:swept"}
+SINGLE = {
+    "queues",
+    "index",
+    "owned",
+    "leases",
+    "unsettled",
+    "workers",
+    "swept",
+    "doctor:lost",
+    "doctor:swept",
+}
 """Keys that a namespace has one of."""
 
 _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
