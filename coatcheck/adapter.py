@@ -19,7 +19,7 @@ import redis
 
 from coatcheck import logs
 from coatcheck.callbacks import delivery_of
-from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_delivery, encode_submission
+from coatcheck.codec import MalformedJobError, decode_shown, dumps, encode_delivery, encode_submission
 from coatcheck.connection import as_text, reaching_redis
 from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
@@ -102,7 +102,7 @@ class QueueAdapter:
         if limit := self._limits.refusal(answer):
             raise limit
         if headers is not None:
-            headers |= self._limits.headers(answer[2])
+            headers |= self._limits.headers(answer[2:])
         created = parse_time(answer[1].decode())
         return [_submitted(submission, created) for submission in submissions]
 
@@ -305,12 +305,12 @@ def _kept(job_ids: Sequence[bytes], answers: Sequence[Any]) -> list[Job]:
 
 
 def _decoded(job_id: str, shown: Sequence[Sequence[bytes]]) -> Job:
-    """A job from its hash and the newest record of its results, as ``lib.lua`` shows it."""
-    fields, record = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in shown)
-    if not fields:
+    """A job from what ``shown.lua`` has of it."""
+    values, *records = shown
+    if not values:
         raise _unknown(job_id)
     try:
-        return decode_job(job_id, fields, record)
+        return decode_shown(job_id, values, *records)
     except MalformedJobError as error:
         raise UnknownJobError(f"What Redis holds under {job_id} can't be read: {error}.") from error
 

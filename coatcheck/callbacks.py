@@ -1,8 +1,8 @@
 """Callbacks: the URL that a job's end is told to, and the delivery, a job of its own, that tells it.
 
 A job with a callback carries its delivery, ready to be queued; the script that ends the job queues it
-(``call_back`` in ``lua/lib.lua``). Tasks whose module's name starts with ``_`` can't come from a user, so
-nothing in the catalogue is called like the delivery.
+(``call_back`` in ``lua/parts/ending.lua``). Tasks whose module's name starts with ``_`` can't come from a
+user, so nothing in the catalogue is called like the delivery.
 """
 
 from __future__ import annotations

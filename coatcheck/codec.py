@@ -7,7 +7,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,26 @@ SUMMARY_FIELDS = (
     "owner",
 )
 """The fields of a job's hash that a list shows: all that stay small. The first three ``list.lua`` knows."""
+
+SHOWN_FIELDS = (
+    b"data",
+    b"status",
+    b"origin",
+    b"created_at",
+    b"owner",
+    b"attempt",
+    b"enqueued_at",
+    b"started_at",
+    b"ended_at",
+    b"worker_name",
+    b"scheduled_for",
+    b"interrupted",
+    b"progress",
+    b"error",
+    b"stop_requested",
+)
+"""Those that one job's document is made of, as ``shown.lua`` names them: first what most jobs have, since the
+values end with the last that there is."""
 
 COMPRESS_FROM = 512
 """Bytes of a job's data from which on it is compressed. Below it costs more than it saves; RQ reads both."""
@@ -227,6 +247,15 @@ def decode_job(
         raise MalformedJobError("the job has no data")
     task, arguments = decode_call(data)
     return _job(job_id, fields, record or {}, task, arguments)
+
+
+def decode_shown(job_id: str, values: Sequence[bytes | None], record: Sequence[bytes] = ()) -> Job:
+    """A job from the values of SHOWN_FIELDS, as far as there are any, and the newest record of its results.
+
+    Raises MalformedJobError: the hash is not of a job that Coatcheck submitted.
+    """
+    fields = {name: value for name, value in zip(SHOWN_FIELDS, values, strict=False) if value is not None}
+    return decode_job(job_id, fields, dict(zip(record[::2], record[1::2], strict=True)))
 
 
 def decode_summary(job_id: str, values: list[bytes | None]) -> Job:

@@ -11,20 +11,29 @@
         ├── UnauthorizedError         401
         ├── ForbiddenError            403
         ├── CrossSiteError            403
+        ├── InvalidLinkError          403
         ├── UnknownTaskError          404
         ├── UnknownJobError           404
         ├── UnknownScheduleError      404
+        ├── UnknownFileError          404
+        ├── FilesOffError             404
         ├── NotFoundError             404
         ├── MethodNotAllowedError     405
         ├── ConflictError             409
+        ├── FileInUseError            409
+        ├── UploadIncompleteError     409
+        ├── ExpiredLinkError          410
         ├── PayloadTooLargeError      413
         ├── UnsupportedMediaTypeError 415
         ├── InvalidArgumentsError     422
         ├── IdempotencyMismatchError  422
+        ├── InvalidUploadError        422
+        ├── FileMismatchError         422
         ├── RateLimitedError          429
         ├── TooManyWaitingError       429
         ├── InternalError             500
         ├── QueueFullError            503
+        ├── FilesUnavailableError     503
         └── UnavailableError          503
 
 A ``ProblemError`` carries all that an answer needs, so that HTTP is made of it in one place
@@ -141,6 +150,14 @@ class CrossSiteError(ProblemError):
     title = "A page of another site may not do this"
 
 
+class InvalidLinkError(ProblemError):
+    """A link to a file was changed, or is for something else."""
+
+    status = 403
+    slug = "invalid-link"
+    title = "The link is not one that was given"
+
+
 class UnknownTaskError(ProblemError):
     """The catalogue has no task of that name."""
 
@@ -165,6 +182,22 @@ class UnknownScheduleError(ProblemError):
     title = "The task has no schedule"
 
 
+class UnknownFileError(ProblemError):
+    """No file has that id: never uploaded, deleted, or its time to live is over."""
+
+    status = 404
+    slug = "unknown-file"
+    title = "There is no such file"
+
+
+class FilesOffError(ProblemError):
+    """``COATCHECK_FILES`` names no place for files."""
+
+    status = 404
+    slug = "files-off"
+    title = "This API takes no files"
+
+
 class NotFoundError(ProblemError):
     """No route has that path."""
 
@@ -187,6 +220,30 @@ class ConflictError(ProblemError):
     status = 409
     slug = "conflict"
     title = "The job's status does not allow this"
+
+
+class FileInUseError(ProblemError):
+    """A job was submitted with the file: it ends with the job."""
+
+    status = 409
+    slug = "file-in-use"
+    title = "A job uses the file"
+
+
+class UploadIncompleteError(ProblemError):
+    """Parts of an upload have not arrived yet; ``errors`` names them."""
+
+    status = 409
+    slug = "upload-incomplete"
+    title = "Parts of the upload are missing"
+
+
+class ExpiredLinkError(ProblemError):
+    """A link to a file is too old: ask the API for a new one."""
+
+    status = 410
+    slug = "expired-link"
+    title = "The link's time is over"
 
 
 class PayloadTooLargeError(ProblemError):
@@ -221,6 +278,22 @@ class IdempotencyMismatchError(ProblemError):
     title = "The idempotency key belongs to another request"
 
 
+class InvalidUploadError(ProblemError):
+    """What is said of a file that is to be uploaded makes no sense, or is too large."""
+
+    status = 422
+    slug = "invalid-upload"
+    title = "Such a file can't be uploaded"
+
+
+class FileMismatchError(ProblemError):
+    """What has arrived is not what was announced: its size, type or checksum is another."""
+
+    status = 422
+    slug = "file-mismatch"
+    title = "The file is not the one that was announced"
+
+
 class RateLimitedError(ProblemError):
     """The caller submits more jobs in a minute than ``COATCHECK_JOBS_PER_MINUTE``."""
 
@@ -247,6 +320,17 @@ class QueueFullError(ProblemError):
     status = 503
     slug = "queue-full"
     title = "The queue is full"
+
+
+class FilesUnavailableError(ProblemError):
+    """The place that keeps the files can't be reached, or is full."""
+
+    status = 503
+    slug = "files-unavailable"
+    title = "Files can't be kept or read now"
+
+    def __init__(self, detail: str, *, retry_after: int = 2) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class UnavailableError(ProblemError):

@@ -56,7 +56,7 @@ class Keys:
 
     @property
     def index(self) -> str:
-        """Sorted set of all job ids, by queue and status (``place`` in ``lib.lua``), and these by time."""
+        """Sorted set of all job ids, by queue and status (``place`` in ``lists.lua``), and these by time."""
         return f"{self.prefix}:index"
 
     @property
@@ -93,6 +93,10 @@ class Keys:
     def idempotency(self, digest: str) -> str:
         """Hash of what an idempotency key was used for."""
         return f"{self.prefix}:idempotency:{digest}"
+
+    def file(self, file_id: str) -> str:
+        """What is known of an uploaded file."""
+        return f"{self.prefix}:file:{file_id}"
 
     # Channels, which are no keys
 

@@ -39,7 +39,7 @@ class Limits:
         return cls(settings.max_queued, settings.max_waiting, settings.jobs_per_minute)
 
     def __str__(self) -> str:
-        """As ``lua/limits.lua`` takes them."""
+        """As ``lua/parts/limits.lua`` takes them."""
         return f"{self.queued} {self.waiting} {self.per_minute}"
 
     def check_size(self, jobs: int, owner: str) -> None:
@@ -70,7 +70,7 @@ class Limits:
         kind = answer[0]
         if kind not in (b"full", b"waiting", b"rate"):
             return None
-        headers = self.headers(answer[2])
+        headers = self.headers(answer[2:])
         if kind == b"full":
             return QueueFullError(
                 f"At most {self.queued} jobs may wait on the queue {answer[1].decode()}, and it is full;"

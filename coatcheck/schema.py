@@ -15,6 +15,8 @@ from typing import Any
 
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import MAX_ERRORS, FieldError, InvalidArgumentsError
+from coatcheck.json_pointer import pointer_of
+from coatcheck.lenient import GIVEN, is_given, lenient, opened, strict
 
 Failure = tuple[list[str | int], str]
 """The path to a wrong field, and what is wrong with it."""
@@ -25,7 +27,8 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 MAX_CHECKS = 256
 """Most compiled schemas that are kept."""
 
-FORMATS = {
+FORMATS: dict[str, str | Callable[[str], bool]] = {
+    GIVEN["format"]: is_given,
     "uuid": r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z",
 }
 
@@ -46,14 +49,17 @@ NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 """How numbers are written in a form: Python alone would take ``1_0``, ``nan`` and other digits too."""
 
 
-def validate(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") -> None:
+def validate(
+    spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "", *, waiting: bool = False
+) -> None:
     """Check arguments for a task.
 
-    Takes the JSON Pointer of the arguments in the request's body, put before that of each wrong field.
+    Takes the JSON Pointer of the arguments in the request's body, put before that of each wrong field;
+    ``waiting``: what has still to be replaced by another job's result fits wherever it stands.
 
     Raises InvalidArgumentsError: names every wrong field.
     """
-    errors = field_errors(spec, arguments, pointer)
+    errors = field_errors(spec, arguments, pointer, waiting=waiting)
     if errors:
         more = "At least " if len(errors) == MAX_ERRORS else ""
         raise InvalidArgumentsError(
@@ -63,12 +69,18 @@ def validate(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") ->
         )
 
 
-def field_errors(spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "") -> list[FieldError]:
-    """What is wrong with the arguments, an entry for each field, up to MAX_ERRORS; empty when they fit."""
+def field_errors(
+    spec: TaskSpec, arguments: Mapping[str, Any], pointer: str = "", *, waiting: bool = False
+) -> list[FieldError]:
+    """What is wrong with the arguments, an entry for each field, up to MAX_ERRORS; empty when they fit.
+
+    Takes what ``validate`` does.
+    """
     found: dict[tuple[str, str], None] = {}
     try:
-        for path, detail in _failures(spec.schema, arguments):
-            found[pointer + _pointer(path), detail] = None
+        schema, value = (_lenient_of(spec.schema), opened(arguments)) if waiting else (spec.schema, arguments)
+        for path, detail in _failures(schema, value):
+            found[pointer + pointer_of(path), detail] = None
             if len(found) == MAX_ERRORS:
                 break
     except RecursionError:
@@ -102,6 +114,19 @@ def _check_of(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
 
 
 _checks: dict[int, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], Any]]] = {}
+
+
+def _lenient_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The lenient form of a schema of the catalogue: the same object each time, as ``_check_of`` needs it."""
+    known = _lenient.get(id(schema))
+    if known is None or known[0] is not schema:
+        if len(_lenient) >= MAX_CHECKS:
+            _lenient.clear()
+        known = _lenient[id(schema)] = (schema, lenient(schema))
+    return known[1]
+
+
+_lenient: dict[int, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
 
 
 @lru_cache(maxsize=MAX_CHECKS)
@@ -159,7 +184,8 @@ def _field_errors(arguments: Any, failure: Any, definitions: Mapping[str, Any]) 
         ]
         return [([*path, name], "is not known") for name in unknown]
     if failure.rule in ("anyOf", "oneOf"):
-        meant = [option for option in definition[failure.rule] if _may_mean(option, value, definitions)]
+        options = [strict(option) for option in definition[failure.rule]]
+        meant = [option for option in options if _may_mean(option, value, definitions)]
         if len(meant) > 1:
             meant = [option for option in meant if _has_its_constants(option, value)]
         if len(meant) == 1:
@@ -179,8 +205,8 @@ def _has_its_constants(option: Mapping[str, Any], value: Any) -> bool:
     properties = option.get("properties", {}) if isinstance(value, dict) else {}
     return all(
         value[name] in (schema["enum"] if "enum" in schema else [schema["const"]])
-        for name, schema in properties.items()
-        if name in value and schema.keys() & {"enum", "const"}
+        for name, schema in ((name, strict(schema)) for name, schema in properties.items())
+        if name in value and is_given(value[name]) and schema.keys() & {"enum", "const"}
     )
 
 
@@ -251,17 +277,13 @@ def _alternatives(schemas: Iterable[Any]) -> list[str]:
     for schema in schemas:
         if not isinstance(schema, dict):
             continue
+        schema = strict(schema)
         title = schema.get("title") if "properties" in schema else None
         kind = schema.get("format") or title or schema.get("type")
         if kind is None and "$ref" in schema:
             kind = str(schema["$ref"]).rpartition("/")[2]
         names += kind if isinstance(kind, list) else [str(kind or "something else")]
     return list(dict.fromkeys(names))
-
-
-def _pointer(path: Sequence[str | int]) -> str:
-    """RFC 6901: ~ is written ~0, / is written ~1."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def coerce_form(spec: TaskSpec, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -326,6 +348,7 @@ def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapp
 
 def _kinds(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> set[str]:
     """The JSON types that a schema allows."""
+    schema = strict(schema)
     if "$ref" in schema:
         return _kinds(_target(schema, definitions), definitions)
     kinds: set[str] = set()

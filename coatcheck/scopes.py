@@ -44,7 +44,7 @@ class Access:
     tasks: tuple[str, ...] = ALL_TASKS
 
     def script_args(self) -> tuple[str, str]:
-        """As ``lib.lua`` takes them: the owner ('' = everybody), the tasks as Lua's patterns ('' = all)."""
+        """As ``access.lua`` takes them: the owner ('' = everybody), Lua's patterns of tasks ('' = all)."""
         patterns = "" if self.tasks == ALL_TASKS else "\n".join(map(_lua_pattern, self.tasks))
         return self.owner or "", patterns
 

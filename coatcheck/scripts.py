@@ -12,8 +12,9 @@ import redis
 from redis.exceptions import ConnectionError, NoScriptError
 
 FOLDER = Path(__file__).with_name("lua")
-SHARED = {"lib": None, "limits": ("submit", "retry", "tick")}
-"""What stands in front of scripts, and of which; None: of all."""
+"""Where the scripts are, and in ``parts`` what they share. Redis makes a script's functions anew in each
+call: so a script names in its first line the parts that it needs, as parts do, and has no others in front."""
+NEEDS = "-- Needs: "
 WAIT_MILLISECONDS = 900
 """How long replicas get to confirm a write; below the client's time-out for one answer."""
 
@@ -69,9 +70,26 @@ class Scripts:
 
 @lru_cache
 def source(name: str) -> str:
-    """The text of a script, with what it shares with others in front."""
-    shared = [part for part, scripts in SHARED.items() if scripts is None or name in scripts]
-    return "".join((FOLDER / f"{part}.lua").read_text() for part in (*shared, name))
+    """The text of a script behind the parts that it needs, each part behind those that it needs itself."""
+    found: dict[Path, str] = {}
+    _gather(FOLDER / f"{name}.lua", found)
+    return "".join(found.values())
+
+
+def _gather(file: Path, found: dict[Path, str]) -> None:
+    """Add a file to what was found, after the parts that it names."""
+    if file in found:
+        return
+    text = file.read_text()
+    for part in needs(text):
+        _gather(FOLDER / "parts" / f"{part}.lua", found)
+    found[file] = text
+
+
+def needs(text: str) -> list[str]:
+    """The parts that the text of a script, or of a part, names in its first line."""
+    first, _, _ = text.partition("\n")
+    return first.removeprefix(NEEDS).split(", ") if first.startswith(NEEDS) else []
 
 
 @lru_cache

@@ -56,6 +56,11 @@ class Settings:
     max_body: int
     max_result: int
     max_log: int
+    files: str
+    max_file: int
+    part_size: int
+    upload_ttl: int
+    inline_result: int
     max_batch: int
     max_wait: int
     wait_seats: int
@@ -159,6 +164,14 @@ def _package(text: str) -> str:
     return text
 
 
+def _files(text: str) -> str:
+    if re.fullmatch(r"file:///[^?#]*", text):
+        return text
+    if re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()-]+)*", text):
+        return text
+    raise ValueError("file:///path of a folder, or s3://bucket with a prefix or without")
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -182,6 +195,8 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
 
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
+TIB = 1024 * GIB
 DAY = 24 * 3600
 YEAR = 365 * DAY
 LONGEST_WAIT = 25
@@ -328,6 +343,37 @@ SETTINGS: tuple[Setting, ...] = (
         _integer(1024, 64 * MIB),
         MIB,
         "Most bytes of a job's log; the newest are kept.",
+    ),
+    Setting(
+        "files",
+        "COATCHECK_FILES",
+        _files,
+        "",
+        "Where files are kept: file:///path of a folder, or s3://bucket/prefix; empty: there are none.",
+    ),
+    Setting(
+        "max_file", "COATCHECK_MAX_FILE", _integer(1, 5 * 1024 * GIB), 5 * GIB, "Largest file, in bytes."
+    ),
+    Setting(
+        "part_size",
+        "COATCHECK_PART_SIZE",
+        _integer(5 * MIB, 5 * GIB),
+        100_000_000,
+        "A larger file is uploaded in parts of that many bytes.",
+    ),
+    Setting(
+        "upload_ttl",
+        "COATCHECK_UPLOAD_TTL",
+        _integer(1, 30 * DAY),
+        DAY,
+        "How long an uploaded file is kept that no job uses, in seconds.",
+    ),
+    Setting(
+        "inline_result",
+        "COATCHECK_INLINE_RESULT",
+        _integer(1024, MIB),
+        256 * 1024,
+        "Where files are on, a larger result as JSON, in bytes, is kept as a file.",
     ),
     Setting("max_batch", "COATCHECK_MAX_BATCH", _integer(1, 10_000), 1000, "Most jobs in one POST /jobs."),
     Setting(

@@ -74,6 +74,7 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
     secret = callbacks.local_place(arguments.data, os.environ)
     callbacks.provide(secret)
     environ["COATCHECK_CALLBACK_SECRET"] = str(secret)
+    environ["COATCHECK_FILES"] = os.environ.get("COATCHECK_FILES") or _files(arguments.data)
     settings = load(environ)
     if settings.auth == "iam":
         raise StartError("COATCHECK_AUTH=iam needs API Gateway; on this machine it can be none or tokens")
@@ -108,6 +109,11 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
             due = time.monotonic() + REDIS_CHECK
         signals.check()
         time.sleep(TICK)
+
+
+def _files(data: Path) -> str:
+    """Where files are kept, unless the setting names a place."""
+    return (data / "files").absolute().as_uri()
 
 
 def _who_may_call(settings: Settings, arguments: Namespace) -> str:

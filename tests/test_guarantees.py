@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from coatcheck.scripts import FOLDER, SHARED
+from coatcheck.scripts import FOLDER
 from coatcheck.transitions import TRANSITIONS
 from tests.support.lifecycle import DOCUMENT, with_parts
 
 TEXT = DOCUMENT.read_text()
-SUPPORT = {*SHARED, "beat", "take", "trim", "prune", "list", "doctor", "read", "log", "delivered"}
+SUPPORT = {"beat", "take", "trim", "prune", "list", "doctor", "read", "log", "delivered"}
 """Scripts that change no healthy job's status."""
 
 

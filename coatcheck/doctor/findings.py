@@ -91,6 +91,9 @@ KINDS: dict[str, Kind] = {
     "idempotency-without-ttl": Kind(
         "The record of an Idempotency-Key has no time to live.", "given that of the settings"
     ),
+    "file-without-ttl": Kind(
+        "What is known of an uploaded file has no time to live.", "given that of the settings"
+    ),
     "rate-without-ttl": Kind("What an owner has submitted of late has no time to live.", "deleted"),
     # Not for us to mend
     "wrong-type": Kind("The key is a {detail}.", None),

@@ -49,6 +49,7 @@ class Doctor:
                 "result_ttl": settings.result_ttl,
                 "failure_ttl": settings.failure_ttl,
                 "idempotency_ttl": settings.idempotency_ttl,
+                "file_ttl": settings.upload_ttl + settings.failure_ttl,
             }
         )
 

@@ -43,6 +43,7 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"worker:(.+)", "worker"),
         (r"idempotency:(.+)", "idempotency"),
         (r"rate:(.+)", "rate"),
+        (r"file:(.+)", "file"),
     )
 )
 _NOTHING_TO_CHECK = re.compile(r"schedule:(.+)", re.S)
@@ -146,6 +147,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         "named": keys.queue(name),
         "unknown": f"{keys.prefix}{name}",
         "idempotency": keys.idempotency(name),
+        "file": keys.file(name),
         "rate": f"{keys.prefix}:rate:{name}",
         "place": f"{keys.prefix}:{name}",
     }[what]

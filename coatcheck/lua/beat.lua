@@ -1,3 +1,4 @@
+-- Needs: full
 -- A worker shows that it lives. KEYS: worker, all workers, workers of its queue.
 -- ARGV: prefix, seconds until it counts as gone, fields and values. All of them: the hash may have expired.
 even_when_full()

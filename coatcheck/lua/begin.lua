@@ -1,3 +1,4 @@
+-- Needs: clock, values, full, runs
 -- A worker begins a job that it took. KEYS: job, intermediate list of the queue, leases.
 -- ARGV: prefix, id, queue, worker, execution, seconds of the lease.
 -- Returns what is to be run as fields and values, or {} when the job is no longer this worker's to run: it was

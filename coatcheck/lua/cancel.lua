@@ -1,3 +1,4 @@
+-- Needs: keys, values, full, access, shown, ending
 -- Cancel a job that waits, or ask for the stop of one that runs. KEYS: job.
 -- ARGV: prefix, id, owner and tasks of who asks, a token of this call. Returns {'job', what is shown},
 -- {'ended', status}, {'unknown'} or {'forbidden', task}. A call that comes again since its answer was lost has been

@@ -1,3 +1,4 @@
+-- Needs: values, full
 -- Add an attempt to the list of a job's deliveries, and drop the oldest ones. KEYS: job.
 -- ARGV: prefix, a line that tells of the attempt, how many lines are kept. The same line comes again when the
 -- answer to it was lost. Returns whether the job is still there.

@@ -1,3 +1,4 @@
+-- Needs: keys, clock, values, lists
 -- What is wrong with some subjects; with the mode 'mend' also the cure, in the same transaction.
 -- KEYS: leases, the leases that a sweep shall end at once, the time of that sweep. ARGV: prefix, mode, limits as JSON, then three words for each subject: what it is, and two
 -- that name it (coatcheck/doctor/subjects.py).
@@ -304,6 +305,12 @@ function checks.rate(owner)
   local name = key('rate', owner)
   if not is(name, 'string') or redis.call('PTTL', name) ~= -1 then return end
   found('rate-without-ttl', '', function() redis.call('DEL', name) end)
+end
+
+function checks.file(id)
+  local name = key('file', id)
+  if not is(name, 'string') or redis.call('PTTL', name) ~= -1 then return end
+  found('file-without-ttl', '', function() redis.call('EXPIRE', name, limit.file_ttl) end)
 end
 
 local function stream(what, id)

@@ -1,3 +1,4 @@
+-- Needs: keys, clock, values, full, queues, runs, release, printed, ending
 -- The end of a run, and the begin of the next. KEYS: job, leases, results, queue.
 -- ARGV: prefix, id, execution, queue, worker, outcome, base64 of the result's JSON ('' = null; with
 -- 'unknown' the progress to show), base64 of the traceback, the error as JSON, seconds until a retry,

@@ -1,3 +1,4 @@
+-- Needs: keys, access, lists
 -- A page of jobs, newest first. KEYS: index, or owned for the jobs of one owner. ARGV: prefix, cursor ('' = from the
 -- newest on, else only older ids), most jobs on the page, most jobs to look at, status, queue, task, owner, and
 -- patterns of tasks ('' = any), then the fields to be told of each job: first its status, queue and task.

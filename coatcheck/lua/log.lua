@@ -1,3 +1,4 @@
+-- Needs: access
 -- A piece of a job's log. KEYS: job, log. ARGV: prefix, id, owner and tasks of who asks, cursor, how many pieces at
 -- most. Returns {'log', status, pieces, the last piece that was dropped or ''}, {'unknown'} or {'forbidden', task}.
 local refused = refusal(ARGV[2], ARGV[3], ARGV[4])

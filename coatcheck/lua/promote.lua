@@ -1,3 +1,4 @@
+-- Needs: keys, clock, values, full, queues
 -- Move what is due from a queue's schedule to the queue, and put back what a worker took and never
 -- began. KEYS: schedule, intermediate list, queue. ARGV: prefix, queue, seconds until a taken job counts
 -- as forgotten, how many jobs at most. Returns how many were moved.

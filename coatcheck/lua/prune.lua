@@ -1,3 +1,4 @@
+-- Needs: keys, full, lists
 -- Hold the lists to the jobs: drop ids whose job is gone, and show a job where it belongs that others than
 -- Coatcheck's scripts have moved on (RQ's own tools do). KEYS: index, owned. ARGV: prefix, ids.
 even_when_full()

@@ -1,3 +1,4 @@
+-- Needs: keys, clock, calendar, full, printed
 -- A worker shows that it still runs a job, and hands on what the task reported since.
 -- KEYS: job, leases. ARGV: prefix, id, execution, seconds of the lease, progress ('' = unchanged),
 -- printed text ('' = none), '1' if text before it was dropped, the number of that piece of text, most bytes of a log.

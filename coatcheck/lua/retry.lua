@@ -1,3 +1,4 @@
+-- Needs: keys, access, shown, queues, limits
 -- Run again what failed, was stopped or canceled. KEYS: job. ARGV: prefix, id, owner and tasks of who asks, a
 -- token of this call, the limits: it counts like a submission by the job's owner; and for a job with a callback what
 -- its hash shall carry of the next delivery, as a JSON array of fields and values.

@@ -1,3 +1,4 @@
+-- Needs: keys, calendar, shown, limits, new
 -- Submit jobs, all or none. KEYS: index, and with an idempotency key its record.
 -- ARGV: prefix, fingerprint ('' without an idempotency key), its time to live, the jobs' owner ('' = nobody's),
 -- the limits, then for each job two: a JSON array of texts (id, queue, due second or '' = now, fields of the hash
@@ -38,7 +39,7 @@ if limit then return {limit[1], limit[2], allowance(owner, limits)} end
 for i = 6, #ARGV, 2 do
   if new[i] then
     local id, queue, due = unpack(new[i], 1, 3)
-    create(id, queue, due, 'data', ARGV[i + 1], unpack(new[i], 4))
+    create(id, queue, due, owner, 'data', ARGV[i + 1], unpack(new[i], 4))
   end
 end
 

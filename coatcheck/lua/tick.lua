@@ -1,3 +1,4 @@
+-- Needs: values, lists, limits, new
 -- A tick of a periodic task: its job is submitted once, whoever comes and how often. KEYS: the schedule.
 -- ARGV: prefix, the tick's second, what becomes of it while the job before has not ended ('skip', 'queue'), the
 -- limits, the job as for `submit.lua`: a JSON array, its data.
@@ -26,6 +27,6 @@ end
 local job = cjson.decode(ARGV[5])
 local id, queue = job[1], job[2]
 if admit('', {[queue] = 1}, limits_of(ARGV[4])) then return 'full' end
-create(id, queue, '', 'data', ARGV[6], unpack(job, 4))
+create(id, queue, '', '', 'data', ARGV[6], unpack(job, 4))
 redis.call('HSET', KEYS[1], 'last', tick, 'job', id, 'ran', tick)
 return 'new'

@@ -1,3 +1,4 @@
+-- Needs: keys, clock, full
 -- Drop entries of a registry whose jobs have expired, from the lists too. KEYS: registry, index, owned.
 -- ARGV: prefix, how many at most. Returns how many were dropped.
 even_when_full()

@@ -133,7 +133,7 @@ BUGS = (
         frozenset({"no stale log"}),
         (
             Edit(
-                "coatcheck/lua/lib.lua",
+                "coatcheck/lua/parts/printed.lua",
                 "if tonumber(number) > tonumber(default(redis.call('HGET', run, 'pieces'), '0')) then",
                 "if text ~= '' then",
             ),
@@ -161,7 +161,7 @@ BUGS = (
         ENDED,
         (
             Edit(
-                "coatcheck/lua/lib.lua",
+                "coatcheck/lua/parts/new.lua",
                 "  set_status(id, queue, 'queued')\n  push(id, queue, false)\n",
                 "  set_status(id, queue, 'queued')\n",
             ),

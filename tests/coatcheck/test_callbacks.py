@@ -249,4 +249,4 @@ def test_no_text_at_all_gets_a_private_address_through(text: str) -> None:
 
 def test_a_job_is_kept_until_the_last_attempt(settings: Settings) -> None:
     assert sum(DELAYS) + len(DELAYS) * (TIMEOUT + 60) < KEPT
-    assert f"math.max(ttl, {KEPT})" in (FOLDER / "lib.lua").read_text()
+    assert f"math.max(ttl, {KEPT})" in (FOLDER / "parts" / "ending.lua").read_text()

@@ -9,8 +9,9 @@ import pytest
 import redis
 
 from coatcheck.job import format_time
-from coatcheck.scripts import FOLDER, SHARED, source
+from coatcheck.scripts import FOLDER
 
+CALENDAR = "".join((FOLDER / "parts" / f"{part}.lua").read_text() for part in ("clock", "calendar"))
 CLOCK = "local clock = redis.call('TIME')\n"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_DAY = (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH).days
@@ -18,9 +19,8 @@ LAST_DAY = (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH).days
 
 def written(client: redis.Redis, moments: list[datetime]) -> list[str]:
     """What the scripts' ``iso()`` makes of each moment."""
-    lib = (FOLDER / "lib.lua").read_text()
-    assert lib.count(CLOCK) == 1
-    lib = lib.replace(CLOCK, "local clock = {ARGV[2], ARGV[3]}\n")
+    assert CALENDAR.count(CLOCK) == 1
+    calendar = CALENDAR.replace(CLOCK, "local clock = {ARGV[2], ARGV[3]}\n")
     loop = """
     local texts = {}
     for i = 2, #ARGV, 2 do
@@ -30,7 +30,7 @@ def written(client: redis.Redis, moments: list[datetime]) -> list[str]:
     return texts
     """
     pairs = [divmod((moment - EPOCH) // timedelta(microseconds=1), 1_000_000) for moment in moments]
-    answer = client.eval(lib + loop, 0, "{t}", *(str(part) for pair in pairs for part in pair))
+    answer = client.eval(calendar + loop, 0, "{t}", *(str(part) for pair in pairs for part in pair))
     return [text.decode() for text in answer]
 
 
@@ -81,10 +81,10 @@ def test_random_moments_until_the_year_9999_are_right(client: redis.Redis) -> No
 
 
 def test_without_a_substitute_the_clock_is_the_servers(client: redis.Redis) -> None:
-    scripts = sorted(path.stem for path in FOLDER.glob("*.lua") if path.stem not in SHARED)
-    assert scripts, "the scripts are there"
-    assert all(source(name).count(CLOCK) == 1 for name in scripts)
-    script = (FOLDER / "lib.lua").read_text() + "return {iso(), clock[1], clock[2]}"
+    others = {*FOLDER.rglob("*.lua")} - {FOLDER / "parts" / "clock.lua"}
+    assert others, "the scripts are there"
+    assert not any("TIME" in path.read_text() for path in others)
+    script = CALENDAR + "return {iso(), clock[1], clock[2]}"
     text, seconds, microseconds = client.eval(script, 0, "{t}")
     moment = EPOCH + timedelta(seconds=int(seconds), microseconds=int(microseconds))
     assert text.decode() == format_time(moment)

@@ -285,6 +285,10 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
         lambda ward: ward.redis.set(ward.keys.rate("ann"), "x"),
         ["rate-without-ttl"],
     ),
+    "what is known of an uploaded file does not expire": (
+        lambda ward: ward.redis.set(ward.keys.file("d1.x"), "{}"),
+        ["file-without-ttl"],
+    ),
     "a lease of no job": (
         lambda ward: ward.redis.zadd(ward.keys.leases, {foreign_run(ward): time.time() + 60}),
         ["stray-lease"],

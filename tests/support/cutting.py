@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.backoff import NoBackoff
 
-from coatcheck.scripts import FOLDER, SHARED, source
+from coatcheck.scripts import FOLDER, source
 
 REFUSED = 3
 """Connections that a cut "for good" refuses: more than a call of redis-py tries (``connection.RETRIES``)."""
@@ -61,7 +61,6 @@ class CuttingProxy:
         self._names = {
             hashlib.sha1(source(path.stem).encode()).hexdigest().encode(): path.stem
             for path in FOLDER.glob("*.lua")
-            if path.stem not in SHARED
         }
         self.watch()
 

@@ -1,0 +1,36 @@
+-- Needs: keys, clock, calendar, queues
+
+-- Tell the end of a job to its callback: the delivery that its hash carries becomes a job of its own, at the
+-- head of its queue. What is no delivery, or would replace another job, is dropped. Returns how long the job is
+-- kept: at least until the last attempt (coatcheck/callbacks.py).
+local function call_back(id, ttl)
+  local delivery = redis.call('HGET', key('job', id), 'delivery')
+  if not delivery then return ttl end
+  local carried, names, fields = redis.call('HGETALL', key('job', id)), {}, {}
+  for i = 1, #carried, 2 do
+    local name = string.match(carried[i], '^delivery[.](.*)$')
+    if name then
+      names[#names + 1] = carried[i]
+      fields[#fields + 1] = name
+      fields[#fields + 1] = carried[i + 1]
+    end
+  end
+  local queue = redis.call('HGET', key('job', id), 'delivery.origin')
+  redis.call('HDEL', key('job', id), 'delivery')
+  for _, name in ipairs(names) do redis.call('HDEL', key('job', id), name) end
+  if not queue or #fields > 100 or redis.call('EXISTS', key('job', delivery)) == 1 then return ttl end
+  redis.call('HSET', key('job', delivery), 'created_at', iso(), unpack(fields))
+  enqueue(delivery, queue, true)
+  return math.max(ttl, 86400)
+end
+
+-- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
+local function finish(id, queue, status, registry, ttl)
+  ttl = call_back(id, ttl)
+  set_status(id, queue, status, 'ended_at', iso())
+  redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
+  redis.call('EXPIRE', key('job', id), ttl)
+  redis.call('EXPIRE', key('results', id), ttl)
+  redis.call('EXPIRE', key('log', id), ttl)
+  redis.call('PUBLISH', key('ended', id), status)
+end
