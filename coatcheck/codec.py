@@ -337,7 +337,7 @@ def _job(
             attempt=int(_text(fields, "attempt") or 0),
             interrupted=int(_text(fields, "interrupted") or 0),
             progress=_progress(fields),
-            result=_result(record) if status is JobStatus.FINISHED else None,
+            result=decode_result(record) if status is JobStatus.FINISHED else None,
             error=_error(fields, record) if _has_error(fields, status) else None,
             enqueued_at=_time(fields, "enqueued_at") or _enqueued_as_created(fields, status),
             scheduled_for=_due(fields) if status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) else None,
@@ -402,7 +402,8 @@ def _progress(fields: Mapping[bytes, bytes]) -> Progress | None:
     return Progress(float(fraction), str(message))
 
 
-def _result(record: Mapping[bytes, bytes]) -> Any:
+def decode_result(record: Mapping[bytes, bytes]) -> Any:
+    """The result in a record of the stream of results. Raises ValueError, RecursionError: it is damaged."""
     value = record.get(b"return_value")
     return _loads(base64.b64decode(value)) if value else None
 
