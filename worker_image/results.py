@@ -1,4 +1,4 @@
-"""Other jobs' results as a job's arguments: put in just before it runs, so that Redis has each of them once."""
+"""Other jobs' results as a job's arguments: put in just before it runs, so that Redis has each only once."""
 
 from __future__ import annotations
 

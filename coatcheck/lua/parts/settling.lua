@@ -1,4 +1,4 @@
--- Needs: keys, clock, values, queues, batches, dependencies, ending
+-- Needs: keys, clock, values, lists, queues, batches, dependencies, ending
 
 local IN_VAIN = {failed = 'failed', stopped = 'was stopped', canceled = 'was canceled'}
 
@@ -86,6 +86,8 @@ local function settle_one(id)
     finish(id, queue, 'canceled', 'canceled', ttl_of(job[6], 604800))
   elseif may == 'on' then
     redis.call('ZREM', key('deferred', queue), id)
+    -- What RQ's own workers run nobody takes from these sets when it has ended.
+    if not ours(id) then let_go(id, dependencies) end
     local due = number_of(job[7], 0)
     if due > now then
       schedule(id, queue, due)
