@@ -37,6 +37,7 @@ SINGLE = {
     "owned",
     "leases",
     "unsettled",
+    "uncalled",
     "workers",
     "swept",
     "doctor:lost",
