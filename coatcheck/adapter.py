@@ -22,7 +22,12 @@ from coatcheck.callbacks import delivery_of
 from coatcheck.codec import MalformedJobError, decode_job, dumps, encode_delivery, encode_submission
 from coatcheck.connection import as_text, reaching_redis
 from coatcheck.deliveries import Deliveries, read_deliveries
-from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
+from coatcheck.errors import (
+    ConflictError,
+    IdempotencyMismatchError,
+    InvalidRequestError,
+    UnknownJobError,
+)
 from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time
 from coatcheck.keys import Keys
 from coatcheck.limits import Limits
@@ -35,6 +40,7 @@ from coatcheck.settings import Settings
 
 if TYPE_CHECKING:
     from coatcheck.catalog import TaskSpec
+    from coatcheck.files.desk import FileDesk
     from coatcheck.schedules import ScheduleState
     from coatcheck.signing import Signatures
     from coatcheck.waiting import Waiters
@@ -120,6 +126,15 @@ class QueueAdapter:
         from coatcheck.waiting import Waiters
 
         return Waiters(self._redis, self._keys, self._settings.wait_seats)
+
+    @cached_property
+    def files(self) -> FileDesk | None:
+        """What is done with files; None: files are off. Raises SettingsError."""
+        if not self._settings.files:
+            return None
+        from coatcheck.files.desk import open_desk
+
+        return open_desk(self._redis, self._keys, self._settings, self.get)
 
     def cancel(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs. In one round trip.
@@ -284,6 +299,7 @@ def _submitted(submission: Submission, created_at: datetime) -> Job:
         created_at=created_at,
         enqueued_at=created_at,
         owner=submission.owner,
+        files=submission.files,
     )
     if submission.at is None:
         return job

@@ -10,9 +10,12 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.trace_context import TraceContext
+
+if TYPE_CHECKING:
+    from coatcheck.files.info import FileInfo
 
 
 class JobStatus(StrEnum):
@@ -114,7 +117,8 @@ class JobError:
 class Job:
     """A job as read from Redis in one round trip. Times are in UTC.
 
-    ``owner`` is who submitted it, None where callers were not asked.
+    ``owner`` is who submitted it, None where callers were not asked. ``files``: it may have files, in its
+    arguments or its result. ``result_file`` has the result's JSON where that became a file.
     """
 
     id: str
@@ -135,6 +139,8 @@ class Job:
     worker: str | None = None
     stop_requested: bool = False
     owner: str | None = None
+    files: bool = False
+    result_file: FileInfo | None = None
 
     @property
     def ended(self) -> bool:
@@ -150,6 +156,7 @@ class Submission:
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
     happens. ``at``: not before that time. ``trace``: the span that submits it, where tracing is on.
     ``owner``: who submits it, where callers are asked. ``delivery``: the job that tells its end to a URL.
+    ``files``: whether there are files in its arguments.
     """
 
     task: str
@@ -163,6 +170,7 @@ class Submission:
     trace: TraceContext | None = None
     owner: str | None = None
     delivery: Submission | None = None
+    files: bool = False
     id: str = field(default_factory=new_job_id)
 
 
