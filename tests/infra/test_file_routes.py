@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from email.message import Message
 from http.client import HTTPConnection
 from pathlib import Path
