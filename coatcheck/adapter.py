@@ -41,6 +41,7 @@ from coatcheck.settings import Settings
 
 if TYPE_CHECKING:
     from coatcheck.catalog import TaskSpec
+    from coatcheck.files.desk import FileDesk
     from coatcheck.schedules import ScheduleState
     from coatcheck.signing import Signatures
     from coatcheck.waiting import Waiters
@@ -144,6 +145,15 @@ class QueueAdapter:
 
         return Waiters(self._redis, self._keys, self._settings.wait_seats)
 
+    @cached_property
+    def files(self) -> FileDesk | None:
+        """What is done with files; None: files are off. Raises SettingsError."""
+        if not self._settings.files:
+            return None
+        from coatcheck.files.desk import open_desk
+
+        return open_desk(self._redis, self._keys, self._settings, self.get)
+
     def cancel(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs. In one round trip.
 
@@ -191,17 +201,17 @@ class QueueAdapter:
         return self.submit([self._delivery(job_id, url, job.queue, job.owner)])[0]
 
     def equip(self) -> None:
-        """Make the next deliveries of jobs that were brought back when one that they come after was retried."""
-        with reaching_redis():
-            lacking = [as_text(job_id) for job_id in self._redis.zrange(self._keys.uncalled, 0, EQUIP - 1)]
-            for job_id in filter(is_job_id, lacking):
-                key = self._keys.job(job_id)
-                found = [
-                    as_text(each or b"") for each in self._redis.hmget(key, "callback", "origin", "owner")
-                ]
-                url, queue, owner = found
-                delivery = self._next_delivery(job_id, url, queue, owner or None)
-                self._scripts.run("equip", [key, self._keys.uncalled], job_id, delivery)
+        """Make the next deliveries of jobs that came back when one that they come after was retried.
+
+        Raises RedisError.
+        """
+        lacking = [as_text(job_id) for job_id in self._redis.zrange(self._keys.uncalled, 0, EQUIP - 1)]
+        for job_id in filter(is_job_id, lacking):
+            key = self._keys.job(job_id)
+            found = self._redis.hmget(key, "callback", "origin", "owner")
+            url, queue, owner = (as_text(each or b"") for each in found)
+            delivery = self._next_delivery(job_id, url, queue, owner or None)
+            self._scripts.run("equip", [key, self._keys.uncalled], job_id, delivery)
 
     def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
         """What the hash of a job that runs again shall carry of the delivery of its next end."""
@@ -344,6 +354,7 @@ def _submitted(submission: Submission, created_at: datetime) -> Job:
         if_failed=submission.if_failed if submission.after else None,
         batch=submission.batch,
         parent=submission.parent,
+        files=submission.files,
     )
     if submission.after:
         return replace(job, status=JobStatus.DEFERRED, enqueued_at=None, scheduled_for=submission.at)

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from coatcheck.codec import MalformedJobError, decode_result
+from coatcheck.codec import MalformedJobError, decode_result, result_file
 from coatcheck.connection import as_text
 from coatcheck.json_pointer import part, pointer_of
 from coatcheck.keys import Keys
@@ -89,6 +89,10 @@ def _result(job_id: str, status: Any, records: Any) -> Any:
 def result_of(job_id: str, record: Mapping[bytes, bytes]) -> Any:
     """What a job returned. Takes the newest record of its results. Raises MissingResultError."""
     try:
-        return decode_result(record)
+        result = decode_result(record)
+        large = result_file(result) is not None
     except (ValueError, RecursionError) as error:
         raise MissingResultError(f"the result of {job_id} is damaged: {error}") from error
+    if large:
+        raise MissingResultError(f"the result of {job_id} is in a file, since it is large")
+    return result
