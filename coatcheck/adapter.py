@@ -56,6 +56,7 @@ class QueueAdapter:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
         self._limits = Limits.of(settings)
+        self._limits_text = str(self._limits)
         self._signatures = signatures_of(settings)
 
     def submit(
@@ -84,7 +85,7 @@ class QueueAdapter:
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
             owner,
-            str(self._limits),
+            self._limits_text,
         ]
         for submission in submissions:
             args += packed(submission, self._settings.failure_ttl, self._signatures)
@@ -137,7 +138,7 @@ class QueueAdapter:
         ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
         limit.
         """
-        args = [_token(), str(self._limits)]
+        args = [_token(), self._limits_text]
         answer = self._ask("retry", job_id, access, *args)
         if answer[0] == b"callback":
             url, queue, owner = map(as_text, answer[1:])
