@@ -4,7 +4,8 @@
 -- of one that has ended the newest record of its results. Nothing where the keys hold something else.
 local function shown(id)
   local fields = {'data', 'status', 'origin', 'created_at', 'owner', 'attempt', 'enqueued_at', 'started_at', 'ended_at',
-    'worker_name', 'scheduled_for', 'interrupted', 'progress', 'error', 'stop_requested'}
+    'worker_name', 'scheduled_for', 'interrupted', 'progress', 'error', 'stop_requested',
+    'batch', 'dependency_ids', 'allow_dependency_failures', 'failed_dependency', 'parent', 'children'}
   local values = redis.pcall('HMGET', key('job', id), unpack(fields))
   if values.err then return {{}} end
   for last = #fields, 1, -1 do
