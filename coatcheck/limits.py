@@ -70,7 +70,7 @@ class Limits:
         kind = answer[0]
         if kind not in (b"full", b"waiting", b"rate"):
             return None
-        headers = self.headers(answer[2])
+        headers = self.headers(answer[2:])
         if kind == b"full":
             return QueueFullError(
                 f"At most {self.queued} jobs may wait on the queue {answer[1].decode()}, and it is full;"

@@ -44,7 +44,7 @@ class Access:
     tasks: tuple[str, ...] = ALL_TASKS
 
     def script_args(self) -> tuple[str, str]:
-        """As ``access.lua`` takes them: the owner ('' = everybody), patterns of Lua for the tasks ('' = all)."""
+        """As ``access.lua`` takes them: the owner ('' = everybody), Lua's patterns of tasks ('' = all)."""
         patterns = "" if self.tasks == ALL_TASKS else "\n".join(map(_lua_pattern, self.tasks))
         return self.owner or "", patterns
 

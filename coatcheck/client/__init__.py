@@ -22,8 +22,13 @@ from coatcheck.client.errors import (
     JobFailedError,
     JobStoppedError,
     ResponseError,
+    TransferError,
     WaitTimeoutError,
 )
+from coatcheck.client.files.arguments import FileArgument
+from coatcheck.client.files.reference import UploadedFile
+from coatcheck.client.files.remote import AsyncRemoteFile, RemoteFile
+from coatcheck.client.files.source import Uploadable
 from coatcheck.client.orders import Order
 from coatcheck.client.tasks import TaskHandle
 from coatcheck.client.ticket import AsyncTicket, Ticket
@@ -32,10 +37,12 @@ from coatcheck.job import Job, JobError, JobStatus, Progress
 
 __all__ = [
     "AsyncClient",
+    "AsyncRemoteFile",
     "AsyncTicket",
     "Client",
     "ClientError",
     "ConnectionFailedError",
+    "FileArgument",
     "Job",
     "JobCanceledError",
     "JobEndedError",
@@ -45,9 +52,13 @@ __all__ = [
     "JobStoppedError",
     "Order",
     "Progress",
+    "RemoteFile",
     "ResponseError",
     "TaskHandle",
     "Ticket",
+    "TransferError",
     "Update",
+    "Uploadable",
+    "UploadedFile",
     "WaitTimeoutError",
 ]

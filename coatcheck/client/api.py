@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from coatcheck.client.documents import Seen, read, seen
+from coatcheck.client.files.arguments import Files, has_sources
+from coatcheck.client.files.upload import upload
 from coatcheck.client.flow import Flow, Pause, exchange
 from coatcheck.client.orders import Order, batches
 from coatcheck.client.wire import Answer, Call, encode, path
@@ -25,9 +28,11 @@ class Api:
     def __init__(self, retry_for: float) -> None:
         self.retry_for = retry_for
         self._long_poll = True
+        self._schemas: dict[str, Any] = {}
 
     def submit(self, order: Order[Any], key: str | None) -> Flow[Seen]:
-        """Submit one job, once: with a key of its own unless one is given."""
+        """Submit one job, once: with a key of its own unless one is given. Its files are uploaded before."""
+        order = yield from self._with_files(order)
         answer = yield from self._send(
             Call(
                 "POST",
@@ -43,8 +48,11 @@ class Api:
     def submit_many(self, orders: Iterable[Order[Any]], key: str | None) -> Flow[list[Seen]]:
         """Submit many jobs, in as few requests as there can be, each of them all or nothing."""
         key = key or new_key()
+        ready = []
+        for order in orders:
+            ready.append((yield from self._with_files(order)))
         submitted: list[Seen] = []
-        for number, body in enumerate(batches(orders)):
+        for number, body in enumerate(batches(ready)):
             headers = {"Content-Type": "application/json", "Idempotency-Key": f"{key}-{number}"}
             call = Call("POST", "/jobs", body=body, headers=headers, repeatable=True)
             try:
@@ -87,6 +95,10 @@ class Api:
         yield Pause(max(0.0, min(seconds, known.retry_after) - (time.monotonic() - begin)))
         return (yield from self.job(job_id))
 
+    def job_document(self, job_id: str) -> Flow[dict[str, Any]]:
+        """The job as it is now, as the API tells it."""
+        return self.document("jobs", job_id)
+
     def cancel(self, job_id: str) -> Flow[Seen]:
         """Cancel a job that waits, stop one that runs."""
         answer = yield from self._send(Call("DELETE", path("jobs", job_id)))
@@ -108,10 +120,37 @@ class Api:
         document = read(answer)
         return [seen(entry, answer) for entry in document["jobs"]], document["next"]
 
+    def new_upload(self, file: Mapping[str, Any]) -> Flow[dict[str, Any]]:
+        """Announce a file. One that was announced twice since an answer was lost does no harm: it expires."""
+        return self._post(path("uploads"), file)
+
+    def upload_state(self, upload_id: str, parts: str | None = None) -> Flow[dict[str, Any]]:
+        """What of a file has arrived, and links for what has not; of the parts ``1-100``, say."""
+        answer = yield from self._get(path("uploads", upload_id), {"parts": parts} if parts else {})
+        return read(answer)
+
+    def complete_upload(self, upload_id: str, parts: list[dict[str, Any]]) -> Flow[dict[str, Any]]:
+        """All of a file has arrived. Returns its document."""
+        return self._post(path("uploads", upload_id, "complete"), {"parts": parts})
+
     def document(self, *segments: str) -> Flow[dict[str, Any]]:
         """Any other document, by the segments of its path."""
         answer = yield from self._get(path(*segments))
         return read(answer)
+
+    def pause_schedule(self, task: str, paused: bool) -> Flow[dict[str, Any]]:
+        """Pause a periodic task, or resume it; either may be asked for twice."""
+        where = path("schedules", task, "pause" if paused else "resume")
+        answer = yield from self._send(Call("POST", where, repeatable=True))
+        return read(answer)
+
+    def run_schedule(self, task: str, key: str | None) -> Flow[Seen]:
+        """Submit a job of a periodic task, once: with a key of its own unless one is given."""
+        headers = {"Idempotency-Key": key or new_key()}
+        answer = yield from self._send(
+            Call("POST", path("schedules", task, "run"), headers=headers, repeatable=True)
+        )
+        return seen(read(answer), answer)
 
     def health(self) -> Flow[dict[str, Any]]:
         """What /health says; that the API is ailing is an answer."""
@@ -119,6 +158,20 @@ class Api:
         assert answer is not None
         if answer.status not in HEALTHY:
             answer = yield from self._get("/health")
+        return read(answer)
+
+    def _with_files(self, order: Order[Any]) -> Flow[Order[Any]]:
+        """The order with its files uploaded; only where there may be some the task is asked for."""
+        if not has_sources(order.arguments):
+            return order
+        if order.task not in self._schemas:
+            self._schemas[order.task] = (yield from self.document("tasks", order.task))["schema"]
+        files = Files(self._schemas[order.task], lambda source: upload(self, source))
+        return replace(order, arguments=(yield from files.uploaded(order.arguments)))
+
+    def _post(self, where: str, document: Mapping[str, Any]) -> Flow[dict[str, Any]]:
+        headers = {"Content-Type": "application/json"}
+        answer = yield from self._send(Call("POST", where, {}, encode(document), headers, repeatable=True))
         return read(answer)
 
     def _get(self, where: str, query: Mapping[str, str] | None = None, patience: float = 0) -> Flow[Answer]:

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import httpx
 
 from coatcheck.client.api import Api
-from coatcheck.client.flow import Flow, Pause
+from coatcheck.client.files.reference import UploadedFile
+from coatcheck.client.files.source import CHUNK, Source, Uploadable
+from coatcheck.client.files.upload import OnProgress, upload
+from coatcheck.client.flow import Flow, Pause, Request, Work
 from coatcheck.client.gathering import PAGE, Gathering, Listing
 from coatcheck.client.orders import Order, Span
 from coatcheck.client.tasks import AnyAsyncTasks, TaskTree
 from coatcheck.client.ticket import AsyncTicket
-from coatcheck.client.transport import RETRY_FOR, TIMEOUT, Drive, address
+from coatcheck.client.transport import RETRY_FOR, TIMEOUT, Drive, Reading, address, answer
+from coatcheck.client.wire import Answer, Call, Close, More, Open, Put
 
 if TYPE_CHECKING:
     # The default is for type checkers, which know typing_extensions without its being installed.
@@ -81,6 +85,8 @@ class AsyncClient(Generic[AsyncTasks]):
     ) -> AsyncTicket[Any]:
         """Submit a job of a task. The same call with the same key again gives the same job.
 
+        Paths, open files and bytes among the arguments are uploaded where the task takes a file.
+
         Raises InvalidArgumentsError, UnknownTaskError and other problems; ConnectionFailedError.
         """
         order = Order[Any](task, arguments or {}, queue, delay, at, timeout, callback)
@@ -102,6 +108,29 @@ class AsyncClient(Generic[AsyncTasks]):
         """
         seen = await self._run(self._api.submit_many(orders, idempotency_key))
         return [AsyncTicket(self._run, self._api, job) for job in seen]
+
+    async def upload(
+        self,
+        file: Uploadable,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002
+        on_progress: OnProgress | None = None,
+        *,
+        resume: str | None = None,
+    ) -> UploadedFile:
+        """Upload a file to be given as an argument, as often as wanted until it expires.
+
+        Takes a path, a file that is open in binary mode or bytes; its name and media type if they are to be
+        others than its own; what is told how many bytes of how many were sent; and the id of an upload that
+        was cut off, to send the rest of it.
+
+        Raises TransferError, ConnectionFailedError, OSError, and problems such as FileTooLargeError.
+        """
+        source = Source(file, name, type)
+        try:
+            return await self._run(upload(self._api, source, on_progress, resume))
+        finally:
+            source.close()
 
     async def ticket(self, job_id: str) -> AsyncTicket[Any]:
         """The ticket of a job that was submitted before. Raises UnknownJobError."""
@@ -161,6 +190,31 @@ class AsyncClient(Generic[AsyncTasks]):
         queues: list[dict[str, Any]] = (await self._run(self._api.document("queues")))["queues"]
         return queues
 
+    async def list_schedules(self) -> list[dict[str, Any]]:
+        """The periodic tasks, and when they run, as ``GET /schedules`` tells them."""
+        schedules: list[dict[str, Any]] = (await self._run(self._api.document("schedules")))["schedules"]
+        return schedules
+
+    async def schedule(self, task: str) -> dict[str, Any]:
+        """One periodic task, as ``GET /schedules/{task}`` tells it.
+
+        Raises UnknownTaskError, UnknownScheduleError: it has no schedule.
+        """
+        return await self._run(self._api.document("schedules", task))
+
+    async def pause_schedule(self, task: str) -> dict[str, Any]:
+        """Let its ticks pass without a job from now on. Returns, and raises, what ``schedule`` does."""
+        return await self._run(self._api.pause_schedule(task, True))
+
+    async def resume_schedule(self, task: str) -> dict[str, Any]:
+        """Let its ticks run again. Returns, and raises, what ``schedule`` does."""
+        return await self._run(self._api.pause_schedule(task, False))
+
+    async def run_schedule(self, task: str, *, idempotency_key: str | None = None) -> AsyncTicket[Any]:
+        """Submit a job with the schedule's arguments now, beside its ticks. Raises what ``schedule`` does."""
+        seen = await self._run(self._api.run_schedule(task, idempotency_key))
+        return AsyncTicket(self._run, self._api, seen)
+
     async def health(self) -> dict[str, Any]:
         """What ``GET /health`` says, whatever it is."""
         return await self._run(self._api.health())
@@ -183,11 +237,32 @@ class AsyncClient(Generic[AsyncTasks]):
             if isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
                 drive.passed()
-                continue
-            try:
-                response = await self._http.send(self._address.request(self._http, step))
-            except httpx.RequestError as error:
-                drive.failed(error)
+            elif isinstance(step, Work):
+                await asyncio.to_thread(step.do)
+                drive.passed()
             else:
-                drive.answered(response)
+                try:
+                    got = await self._ask(step)
+                except httpx.RequestError as error:
+                    drive.failed(error)
+                else:
+                    drive.answered(got)
         return drive.value
+
+    async def _ask(self, request: Request) -> Answer:
+        match request:
+            case Call():
+                response = await self._http.send(self._address.request(self._http, request))
+                return answer(response, response.content)
+            case Put():
+                # Only the API is told who asks: for a store the link says it all.
+                response = await self._http.send(self._address.to_store(request), auth=None)
+                return answer(response, response.content)
+            case Open():
+                response = await self._http.send(self._address.to_store(request), auth=None, stream=True)
+                return answer(response, b"", Reading(response, response.aiter_raw(CHUNK)))
+            case More(stream):
+                return Answer(200, {}, await anext(stream.chunks, b""))
+            case Close(stream):
+                await stream.response.aclose()
+                return Answer(200, {}, b"")

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import httpx
 
 from coatcheck.client.api import Api
-from coatcheck.client.flow import Flow, Pause
+from coatcheck.client.files.reference import UploadedFile
+from coatcheck.client.files.source import CHUNK, Source, Uploadable
+from coatcheck.client.files.upload import OnProgress, upload
+from coatcheck.client.flow import Flow, Pause, Request, Work
 from coatcheck.client.gathering import PAGE, Gathering, Listing
 from coatcheck.client.orders import Order, Span
 from coatcheck.client.tasks import AnyTasks, TaskTree
 from coatcheck.client.ticket import Ticket
-from coatcheck.client.transport import RETRY_FOR, TIMEOUT, Drive, address
+from coatcheck.client.transport import RETRY_FOR, TIMEOUT, Drive, Reading, address, answer
+from coatcheck.client.wire import Answer, Call, Close, More, Open, Put
 
 if TYPE_CHECKING:
     # The default is for type checkers, which know typing_extensions without its being installed.
@@ -81,6 +85,8 @@ class Client(Generic[Tasks]):
     ) -> Ticket[Any]:
         """Submit a job of a task. The same call with the same key again gives the same job.
 
+        Paths, open files and bytes among the arguments are uploaded where the task takes a file.
+
         Raises InvalidArgumentsError, UnknownTaskError and other problems; ConnectionFailedError.
         """
         order = Order[Any](task, arguments or {}, queue, delay, at, timeout, callback)
@@ -100,6 +106,29 @@ class Client(Generic[Tasks]):
         """
         seen = self._run(self._api.submit_many(orders, idempotency_key))
         return [Ticket(self._run, self._api, job) for job in seen]
+
+    def upload(
+        self,
+        file: Uploadable,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002
+        on_progress: OnProgress | None = None,
+        *,
+        resume: str | None = None,
+    ) -> UploadedFile:
+        """Upload a file to be given as an argument, as often as wanted until it expires.
+
+        Takes a path, a file that is open in binary mode or bytes; its name and media type if they are to be
+        others than its own; what is told how many bytes of how many were sent; and the id of an upload that
+        was cut off, to send the rest of it.
+
+        Raises TransferError, ConnectionFailedError, OSError, and problems such as FileTooLargeError.
+        """
+        source = Source(file, name, type)
+        try:
+            return self._run(upload(self._api, source, on_progress, resume))
+        finally:
+            source.close()
 
     def ticket(self, job_id: str) -> Ticket[Any]:
         """The ticket of a job that was submitted before. Raises UnknownJobError."""
@@ -159,6 +188,30 @@ class Client(Generic[Tasks]):
         queues: list[dict[str, Any]] = self._run(self._api.document("queues"))["queues"]
         return queues
 
+    def list_schedules(self) -> list[dict[str, Any]]:
+        """The periodic tasks, and when they run, as ``GET /schedules`` tells them."""
+        schedules: list[dict[str, Any]] = self._run(self._api.document("schedules"))["schedules"]
+        return schedules
+
+    def schedule(self, task: str) -> dict[str, Any]:
+        """One periodic task, as ``GET /schedules/{task}`` tells it.
+
+        Raises UnknownTaskError, UnknownScheduleError: it has no schedule.
+        """
+        return self._run(self._api.document("schedules", task))
+
+    def pause_schedule(self, task: str) -> dict[str, Any]:
+        """Let its ticks pass without a job from now on. Returns, and raises, what ``schedule`` does."""
+        return self._run(self._api.pause_schedule(task, True))
+
+    def resume_schedule(self, task: str) -> dict[str, Any]:
+        """Let its ticks run again. Returns, and raises, what ``schedule`` does."""
+        return self._run(self._api.pause_schedule(task, False))
+
+    def run_schedule(self, task: str, *, idempotency_key: str | None = None) -> Ticket[Any]:
+        """Submit a job with the schedule's arguments now, beside its ticks. Raises what ``schedule`` does."""
+        return Ticket(self._run, self._api, self._run(self._api.run_schedule(task, idempotency_key)))
+
     def health(self) -> dict[str, Any]:
         """What ``GET /health`` says, whatever it is."""
         return self._run(self._api.health())
@@ -181,11 +234,32 @@ class Client(Generic[Tasks]):
             if isinstance(step, Pause):
                 time.sleep(step.seconds)
                 drive.passed()
-                continue
-            try:
-                response = self._http.send(self._address.request(self._http, step))
-            except httpx.RequestError as error:
-                drive.failed(error)
+            elif isinstance(step, Work):
+                step.do()
+                drive.passed()
             else:
-                drive.answered(response)
+                try:
+                    got = self._ask(step)
+                except httpx.RequestError as error:
+                    drive.failed(error)
+                else:
+                    drive.answered(got)
         return drive.value
+
+    def _ask(self, request: Request) -> Answer:
+        match request:
+            case Call():
+                response = self._http.send(self._address.request(self._http, request))
+                return answer(response, response.content)
+            case Put():
+                # Only the API is told who asks: for a store the link says it all.
+                response = self._http.send(self._address.to_store(request), auth=None)
+                return answer(response, response.content)
+            case Open():
+                response = self._http.send(self._address.to_store(request), auth=None, stream=True)
+                return answer(response, b"", Reading(response, response.iter_raw(CHUNK)))
+            case More(stream):
+                return Answer(200, {}, next(stream.chunks, b""))
+            case Close(stream):
+                stream.response.close()
+                return Answer(200, {}, b"")

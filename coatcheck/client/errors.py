@@ -7,6 +7,7 @@
         ├── ConnectionFailedError  the API can't be reached, or did not answer
         ├── ResponseError          an answer that is none of the API's
         ├── WaitTimeoutError       the job had not ended in the time given; it goes on
+        ├── TransferError          a file did not come through, or not as it was promised
         └── JobEndedError          the job ended without a result
             ├── JobFailedError
             ├── JobStoppedError
@@ -52,6 +53,10 @@ class ResponseError(ClientError):
 
 class WaitTimeoutError(ClientError, TimeoutError):
     """The job had not ended in the time given. It goes on: ask again, or cancel it."""
+
+
+class TransferError(ClientError):
+    """A file did not come through: the store refused it, or sent other bytes than were promised."""
 
 
 class JobEndedError(ClientError):

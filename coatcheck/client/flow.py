@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from coatcheck.client.errors import ConnectionFailedError, error_of
-from coatcheck.client.wire import Answer, Call
+from coatcheck.client.wire import Answer, Call, Close, More, Open, Put
 from coatcheck.errors import CoatcheckError
 
 Value = TypeVar("Value")
@@ -34,8 +34,34 @@ class Pause:
     seconds: float
 
 
-Flow: TypeAlias = Generator[Call | Pause, Answer | None, Value]
-"""Yields calls and pauses; is sent the answer of a call, or thrown ConnectionFailedError; returns a value."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Do something that takes long on this machine, and is not to hold up an event loop."""
+
+    do: Callable[[], None]
+
+
+Request: TypeAlias = Call | Put | Open | More | Close
+"""What is answered."""
+Step: TypeAlias = Request | Pause | Work
+Flow: TypeAlias = Generator[Step, Answer | None, Value]
+"""Yields steps; is sent the answer of a request, or thrown ConnectionFailedError; returns a value."""
+
+
+class Run(Protocol):
+    """Drives a flow to its end, and returns what it returns."""
+
+    def __call__(self, flow: Flow[Value], /) -> Value:
+        """Drive it."""
+        ...
+
+
+class AsyncRun(Protocol):
+    """The same for asyncio."""
+
+    def __call__(self, flow: Flow[Value], /) -> Awaitable[Value]:
+        """Drive it."""
+        ...
 
 
 def exchange(call: Call, retry_for: float) -> Flow[Answer]:

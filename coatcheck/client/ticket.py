@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Generic, TypeVar
 
 from coatcheck.client.api import Api
 from coatcheck.client.documents import Document, Seen
 from coatcheck.client.errors import ENDINGS
-from coatcheck.client.flow import Flow
+from coatcheck.client.files.download import whole
+from coatcheck.client.files.reference import FileReference, with_files
+from coatcheck.client.files.remote import AsyncRemoteFile, RemoteFile
+from coatcheck.client.flow import AsyncRun, Flow, Run
 from coatcheck.client.watch import Update, Watch, until_end, whole_log
 from coatcheck.job import Job, JobStatus, Progress
 
 Result = TypeVar("Result")
-Value = TypeVar("Value")
-
-
-class Run(Protocol):
-    """Drives a flow to its end, and returns what it returns."""
-
-    def __call__(self, flow: Flow[Value], /) -> Value:
-        """Drive it."""
-        ...
-
-
-class AsyncRun(Protocol):
-    """The same for asyncio."""
-
-    def __call__(self, flow: Flow[Value], /) -> Awaitable[Value]:
-        """Drive it."""
-        ...
 
 
 class BaseTicket(Generic[Result]):
@@ -77,8 +64,15 @@ class BaseTicket(Generic[Result]):
         job = yield from self._see(until_end(self._api, seen, timeout))
         if job.status in ENDINGS:
             raise ENDINGS[job.status](job)
-        result: Result = job.result
+        plain = job.result
+        if file := self.document.get("result_file"):  # too large for the document
+            plain = json.loads((yield from whole(self._api, self.id, file)))
+        result: Result = with_files(plain, self._file)
         return result
+
+    def _file(self, document: Document) -> FileReference:
+        """A file of the result."""
+        raise NotImplementedError
 
     def _updates(self, watch: Watch) -> Flow[list[Update]]:
         updates, self.seen = yield from watch.next(self.seen)
@@ -97,9 +91,10 @@ class Ticket(BaseTicket[Result]):
         return self._run(self._see(self._api.job(self.id)))
 
     def result(self, timeout: float | None = None) -> Result:
-        """The job's result, once it is over. Takes the most seconds to wait (None: without end).
+        """The job's result, once it is over, its files as RemoteFile.
 
-        Raises JobFailedError, JobStoppedError, JobCanceledError, WaitTimeoutError.
+        Takes the most seconds to wait (None: without end). Raises JobFailedError, JobStoppedError,
+        JobCanceledError, WaitTimeoutError.
         """
         return self._run(self._result(timeout))
 
@@ -114,6 +109,9 @@ class Ticket(BaseTicket[Result]):
     def retry(self) -> Job:
         """Run the job again. Raises ConflictError unless it failed, was stopped or canceled."""
         return self._run(self._see(self._api.retry(self.id)))
+
+    def _file(self, document: Document) -> RemoteFile:
+        return RemoteFile(self._run, self._api, self.id, document)
 
     def __iter__(self) -> Iterator[Update]:
         return self._Updates(self, Watch(self._api))
@@ -149,9 +147,10 @@ class AsyncTicket(BaseTicket[Result]):
         return await self._run(self._see(self._api.job(self.id)))
 
     async def result(self, timeout: float | None = None) -> Result:
-        """The job's result, once it is over. Takes the most seconds to wait (None: without end).
+        """The job's result, once it is over, its files as AsyncRemoteFile.
 
-        Raises JobFailedError, JobStoppedError, JobCanceledError, WaitTimeoutError.
+        Takes the most seconds to wait (None: without end). Raises JobFailedError, JobStoppedError,
+        JobCanceledError, WaitTimeoutError.
         """
         return await self._run(self._result(timeout))
 
@@ -166,6 +165,9 @@ class AsyncTicket(BaseTicket[Result]):
     async def retry(self) -> Job:
         """Run the job again. Raises ConflictError unless it failed, was stopped or canceled."""
         return await self._run(self._see(self._api.retry(self.id)))
+
+    def _file(self, document: Document) -> AsyncRemoteFile:
+        return AsyncRemoteFile(self._run, self._api, self.id, document)
 
     async def __aiter__(self) -> AsyncIterator[Update]:
         watch = Watch(self._api)

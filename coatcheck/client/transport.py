@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import urljoin
 
 import httpx
 
 from coatcheck import __version__
 from coatcheck.client.errors import ConnectionFailedError
-from coatcheck.client.flow import Flow, Pause
-from coatcheck.client.wire import Answer, Call, checked_url
+from coatcheck.client.flow import Flow, Step
+from coatcheck.client.wire import Answer, Call, Open, Put, checked_url
 from coatcheck.errors import SettingsError
 
 Value = TypeVar("Value")
@@ -50,6 +52,41 @@ class Address:
             timeout=self.timeout + call.patience,
         )
 
+    def to_store(self, step: Put | Open) -> httpx.Request:
+        """The same for a file and its link, which may be relative to the API's address."""
+        method, headers, stream = "GET", dict(step.headers), None
+        if isinstance(step, Put):
+            method, stream = step.method, Piece(step.chunks)
+            headers["Content-Length"] = str(step.size)
+        return httpx.Request(
+            method,
+            urljoin(f"{self.url}/", step.url),
+            headers=headers,
+            stream=stream,
+            extensions={"timeout": httpx.Timeout(self.timeout).as_dict()},
+        )
+
+
+class Piece(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of a request, read from a file while it is sent."""
+
+    def __init__(self, chunks: Callable[[], Iterator[bytes]]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = self._chunks()
+        while chunk := await asyncio.to_thread(next, chunks, b""):
+            yield chunk
+
+
+def answer(response: httpx.Response, body: bytes, stream: Any = None) -> Answer:
+    """A response as flows take it."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, body, stream)
+
 
 def address(url: str | None, token: str | None, timeout: float, environ: Mapping[str, str]) -> Address:
     """Where the API is: as given, else as the environment says. Raises SettingsError."""
@@ -61,6 +98,14 @@ def address(url: str | None, token: str | None, timeout: float, environ: Mapping
     return Address(checked_url(where), headers, timeout)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A response whose body is read piece by piece."""
+
+    response: httpx.Response
+    chunks: Any
+
+
 class Drive(Generic[Value]):
     """A flow on its way: ``step`` is what it wants done now, None when ``value`` is what it came to."""
 
@@ -69,26 +114,29 @@ class Drive(Generic[Value]):
     def __init__(self, flow: Flow[Value], address: Address) -> None:
         self._flow = flow
         self._address = address
-        self.step: Call | Pause | None = None
+        self.step: Step | None = None
         self.passed()
 
     def passed(self) -> None:
-        """The pause is over."""
+        """The pause or the work is over."""
         self._go_on(self._flow.send, None)
 
-    def answered(self, response: httpx.Response) -> None:
-        """The call has an answer. Takes the response, read to its end."""
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        self._go_on(self._flow.send, Answer(response.status_code, headers, response.content))
+    def answered(self, answer: Answer) -> None:
+        """The request has an answer."""
+        self._go_on(self._flow.send, answer)
 
     def failed(self, error: httpx.RequestError) -> None:
-        """The call has none."""
-        told = f"no answer from {self._address.url}: {str(error) or type(error).__name__}"
+        """The request has none."""
+        told = f"no answer from {self._place}: {str(error) or type(error).__name__}"
         lost = ConnectionFailedError(told, sent=not isinstance(error, NEVER_SENT))
         lost.__cause__ = error
         self._go_on(self._flow.throw, lost)
 
-    def _go_on(self, step: Callable[[Any], Call | Pause], sent: Any) -> None:
+    @property
+    def _place(self) -> str:
+        return self._address.url if isinstance(self.step, Call) else "the files' store"
+
+    def _go_on(self, step: Callable[[Any], Step], sent: Any) -> None:
         try:
             self.step = step(sent)
         except StopIteration as end:

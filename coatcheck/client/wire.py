@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
+from coatcheck.client.files.reference import KEY, FileReference
 from coatcheck.errors import SettingsError
 
 MAX_RETRY_AFTER = 300.0
@@ -38,12 +39,50 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Put:
+    """A piece of a file, sent to the store by its link.
+
+    What goes to a store has the link's own headers and none of ours: the token is for the API only.
+    ``chunks`` reads the piece, once for each time that it is sent.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    size: int
+    chunks: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A file, asked of the store by its link. The answer's ``stream`` is what ``More`` and ``Close`` take."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """The next bytes of a file that was opened: the answer's body, empty at the end."""
+
+    stream: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """No more of it is wanted."""
+
+    stream: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """One response. The names of the headers are lower-case."""
+    """One response. The names of the headers are lower-case; ``stream``: more of the body is to come."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    stream: Any = None
 
     @property
     def succeeded(self) -> bool:
@@ -103,8 +142,8 @@ def checked_url(url: str) -> str:
 def encode(document: Any) -> bytes:
     """A document as JSON.
 
-    Takes beside JSON's own types what tasks take: dates, UUIDs, decimals, enums, paths, sets, dataclasses
-    and pydantic models. Raises TypeError, and ValueError for NaN and infinity.
+    Takes beside JSON's own types what tasks take: dates, UUIDs, decimals, enums, paths, sets, dataclasses,
+    pydantic models and files that were uploaded. Raises TypeError, and ValueError for NaN and infinity.
     """
     return json.dumps(document, default=_plain, allow_nan=False, separators=(",", ":")).encode()
 
@@ -112,6 +151,8 @@ def encode(document: Any) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, FileReference):
+        return {KEY: value.id}
     if isinstance(value, UUID | Decimal | PurePath):
         return str(value)
     if isinstance(value, Enum):

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from coatcheck.client.files.arguments import FORMAT, Rules
+
 Schema = Mapping[str, Any]
 
 WORDS = {"string": "text", "integer": "whole number", "boolean": "yes or no", "array": "list", "null": "null"}
@@ -56,6 +58,8 @@ def _one(schema: Schema, definitions: Schema) -> str:
     kind = schema.get("type")
     if kind is None:
         return words(schema, definitions) if schema.keys() & KEYWORDS else "any JSON"
+    if schema.get("format") == FORMAT:
+        return _file(Rules.of(schema))
     if kind == "object":
         fields = ", ".join(schema.get("properties", ()))
         return f"JSON object {{{fields}}}" if fields else "JSON object"
@@ -65,6 +69,21 @@ def _one(schema: Schema, definitions: Schema) -> str:
     bounds = _bounds(schema, UNITS.get(str(kind), ""))
     pattern = f"like {schema['pattern']}" if "pattern" in schema else ""
     return ", ".join(part for part in (name, bounds, pattern) if part)
+
+
+def _file(rules: Rules) -> str:
+    most = f"at most {size(rules.max_size)}" if rules.max_size is not None else ""
+    return ", ".join(part for part in ("@FILE", " or ".join(rules.types), most) if part)
+
+
+def size(number: int) -> str:
+    """Bytes, in the unit that makes them short: ``1.5 MB``."""
+    value = float(number)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+        value /= 1000
+    raise AssertionError
 
 
 def _bounds(schema: Schema, unit: str) -> str:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from coatcheck.client import Job, JobStatus, Ticket, Update
 from coatcheck.errors import ConflictError
 from infra.remote import screen
+from infra.remote.files import deliver
 
 EXITS = {
     JobStatus.FINISHED: 0,
@@ -23,11 +24,12 @@ EXITS = {
 INTERRUPTED = 130
 
 
-def follow(ticket: Ticket[Any], *, json: bool, quiet: bool = False) -> int:
+def follow(ticket: Ticket[Any], *, json: bool, quiet: bool = False, output: str | None = None) -> int:
     """Show each change of a job up to its end, then print its result. Returns the exit status.
 
     Ctrl-C asks the job to stop, and is answered with 130 at its end; the second one leaves at once.
-    Takes whether the whole job is printed instead of its result, and whether nothing else is shown.
+    Takes whether the whole job is printed instead of its result, whether nothing else is shown, and where
+    the result's files are saved.
     """
     updates = iter(ticket)
     interrupted = False
@@ -45,10 +47,10 @@ def follow(ticket: Ticket[Any], *, json: bool, quiet: bool = False) -> int:
                 interrupted = True
                 display.say("asking the job to stop; Ctrl-C again leaves at once")
     job = ticket.job
-    if json:
+    if job.status is JobStatus.FINISHED:
+        deliver(ticket, output, json=json, quiet=quiet)
+    elif json:
         screen.document(ticket.document)
-    elif job.status is JobStatus.FINISHED:
-        screen.document(job.result)
     if not quiet or job.status is not JobStatus.FINISHED:
         display.say(ending(job))
     return INTERRUPTED if interrupted else EXITS[job.status]

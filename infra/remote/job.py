@@ -10,10 +10,12 @@ from typing import Any
 
 from rich.text import Text
 
-from coatcheck.client import Ticket
-from infra.remote import screen
+from coatcheck.client import JobStatus, Ticket
+from infra.errors import StartError
+from infra.remote import describe, screen
 from infra.remote.address import PATIENT, open_client
-from infra.remote.follow import EXITS, follow
+from infra.remote.files import deliver
+from infra.remote.follow import EXITS, ending, follow
 
 
 def run(arguments: Namespace) -> int:
@@ -28,7 +30,9 @@ def run(arguments: Namespace) -> int:
         if arguments.retry:
             ticket.retry()
         if arguments.wait:
-            return follow(ticket, json=bool(arguments.json))
+            return follow(ticket, json=bool(arguments.json), output=arguments.output)
+        if arguments.output is not None:
+            return _save(ticket, arguments)
         if arguments.json:
             screen.document(ticket.document)
         elif arguments.cancel or arguments.retry:
@@ -36,6 +40,18 @@ def run(arguments: Namespace) -> int:
         else:
             screen.show(screen.fields(_fields(ticket.document)))
     return 0
+
+
+def _save(ticket: Ticket[Any], arguments: Namespace) -> int:
+    if not ticket.job.ended:
+        raise StartError(
+            f"job {ticket.id} is {ticket.status}: with --wait its result is saved when it is over"
+        )
+    if ticket.status is JobStatus.FINISHED:
+        deliver(ticket, arguments.output, json=bool(arguments.json))
+    else:
+        screen.errors().print(screen.safe(ending(ticket.job)))
+    return EXITS[ticket.status]
 
 
 def _now(ticket: Ticket[Any]) -> str:
@@ -79,7 +95,9 @@ def _fields(job: Any) -> Iterator[tuple[str, str | Text]]:
         yield "took" if job["ended_at"] else "runs for", screen.span(job["started_at"], job["ended_at"])
     if job["worker"]:
         yield "worker", job["worker"]
-    if job["status"] == "finished":
+    if file := job.get("result_file"):
+        yield "result", f"{describe.size(file['size'])} of JSON, which --output PATH saves"
+    elif job["status"] == "finished":
         yield "result", json.dumps(job["result"], indent=1, ensure_ascii=False)
     if error := job["error"]:
         yield "error", f"{error['type']}: {error['message']}"

@@ -33,6 +33,7 @@ Submit a job of a task, follow it, and print its result as JSON. What it prints 
 'coatcheck run TASK --help' shows the task's own options. Ctrl-C asks the job to stop; a second one leaves at
 once.
 """
+OUTPUT = "save the result's file there, several in a folder; a result without any as JSON"
 
 
 def add_commands(commands: Commands) -> None:
@@ -52,6 +53,7 @@ def add_commands(commands: Commands) -> None:
     what.add_argument("--cancel", action="store_true", help="cancel it, or stop it if it runs")
     what.add_argument("--retry", action="store_true", help="run it again")
     job.add_argument("--wait", action="store_true", help="then follow it to its end, and print its result")
+    _option(job, None, "--output", metavar="PATH", help=OUTPUT)
 
     jobs = _add(commands, "jobs", "list jobs, newest first", "List jobs, newest first.")
     jobs.add_argument(
@@ -72,6 +74,20 @@ def add_commands(commands: Commands) -> None:
         commands, "queues", "show the queues and their workers", "Show the queues and their workers."
     )
     queues.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+
+    schedules = _add(
+        commands,
+        "schedules",
+        "show the periodic tasks; pause, resume or run one",
+        "Show the periodic tasks and when they run, or one of them, or do something with it.",
+    )
+    _completed(schedules.add_argument("name", metavar="NAME", nargs="?", help="the task to show"))
+    what = schedules.add_mutually_exclusive_group()
+    what.add_argument("--pause", action="store_true", help="let its ticks pass without a job from now on")
+    what.add_argument("--resume", action="store_true", help="let its ticks run again")
+    what.add_argument(
+        "--run", action="store_true", help="submit a job with its arguments now, and print the job's id"
+    )
 
     page = _add(
         commands, "open", "open the page in a browser", "Open the page in a browser, and print its URL."
@@ -154,6 +170,7 @@ def add_run_options(parser: argparse.ArgumentParser, default: Any = None) -> Non
     _option(group, default, "--timeout", metavar="SPAN", help="end it after that long")
     _option(group, default, "--callback", metavar="URL", help="a URL that is told of its end")
     _option(group, default, "--idempotency-key", metavar="TEXT", help="the same key again gives the same job")
+    _option(group, default, "--output", metavar="PATH", help=OUTPUT)
     _option(
         group,
         default,

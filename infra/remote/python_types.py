@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from coatcheck.client.files.arguments import FORMAT
 
 Schema = Mapping[str, Any]
 
 PLAIN = {"integer": "int", "number": "float", "boolean": "bool", "null": "None", "string": "str"}
 FORMATS = {"date": "datetime.date", "date-time": "datetime.datetime", "time": "datetime.time"}
 """What the client writes as text by itself, where a text of that format is asked for."""
+FILE = "FileArgument"
+"""What is given where a schema wants a file."""
 NOTHING: tuple[Any, ...] = ({}, True)
 """Schemas that take anything."""
 
@@ -22,24 +27,26 @@ class Types:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._names = {"Any", "Order", "Ticket", "AsyncTicket", "TaskHandle", "Tasks", "AsyncTasks"}
-        self._written: dict[tuple[int, bool], str] = {}
+        self._names |= {FILE, "RemoteFile", "AsyncRemoteFile"}
+        self._written: dict[tuple[int, str], str] = {}
 
     @staticmethod
     def is_name(text: str) -> bool:
         """Whether a text can be the name of a parameter."""
         return text.isidentifier() and not keyword.iskeyword(text)
 
-    def of(
-        self, schema: Any, definitions: Schema, owner: str, name: str = "", *, result: bool = False
-    ) -> str:
+    def of(self, schema: Any, definitions: Schema, owner: str, name: str = "", *, received: str = "") -> str:
         """The type of a schema.
 
-        Takes what references refer to, what the names of its classes begin with, its own name, and whether
-        the value is received: then it is what JSON makes of it; what is sent may be more.
+        Takes what references refer to, what the names of its classes begin with, its own name, and if the
+        value is received, the class of files in it: then it is what JSON makes of it; what is sent may be
+        more.
         """
-        return _Writer(self, definitions, owner, result).of(schema, owner + name)
+        if received and FORMAT not in json.dumps([schema, definitions]):
+            received = "Any"  # no file in it, so that one type does for both kinds of clients
+        return _Writer(self, definitions, owner, received).of(schema, owner + name)
 
-    def define(self, key: tuple[int, bool], name: str) -> tuple[str, bool]:
+    def define(self, key: tuple[int, str], name: str) -> tuple[str, bool]:
         """The name of a class for a schema, and whether it is a new one."""
         if key in self._written:
             return self._written[key], False
@@ -60,11 +67,11 @@ class Types:
 class _Writer:
     """Writes the types of one task's arguments, or of its result."""
 
-    def __init__(self, types: Types, definitions: Schema, owner: str, result: bool) -> None:
+    def __init__(self, types: Types, definitions: Schema, owner: str, received: str) -> None:
         self._types = types
         self._owner = owner
         self._definitions = definitions
-        self._result = result
+        self._received = received
         self._within: list[str] = []
 
     def of(self, schema: Any, name: str) -> str:
@@ -95,7 +102,7 @@ class _Writer:
             return self._object(schema, name)
         plain = PLAIN.get(str(kind), "Any")
         also = FORMATS.get(str(schema.get("format")))
-        return f"{plain} | {also}" if plain == "str" and also and not self._result else plain
+        return f"{plain} | {also}" if plain == "str" and also and not self._received else plain
 
     def _referred(self, target: str) -> str:
         schema = self._definitions.get(target, {})
@@ -110,14 +117,18 @@ class _Writer:
         if "prefixItems" in schema:
             items = [self.of(item, f"{name}{n}") for n, item in enumerate(schema["prefixItems"])]
             # JSON has no tuples: what comes back is a list.
-            return f"list[{_union(items)}]" if self._result else f"tuple[{', '.join(items)}]"
-        return f"{'list' if self._result else 'Sequence'}[{self.of(schema.get('items', {}), f'{name}Item')}]"
+            return f"list[{_union(items)}]" if self._received else f"tuple[{', '.join(items)}]"
+        return (
+            f"{'list' if self._received else 'Sequence'}[{self.of(schema.get('items', {}), f'{name}Item')}]"
+        )
 
     def _object(self, schema: Schema, name: str) -> str:
+        if schema.get("format") == FORMAT:
+            return self._received or FILE
         if "properties" not in schema:
             values = self.of(schema.get("additionalProperties", {}), f"{name}Value")
-            return f"{'dict' if self._result else 'Mapping'}[str, {values}]"
-        found, new = self._types.define((id(schema), self._result), name)
+            return f"{'dict' if self._received else 'Mapping'}[str, {values}]"
+        found, new = self._types.define((id(schema), self._received), name)
         if new:
             self._define(found, schema)
         return found

@@ -12,6 +12,7 @@ from coatcheck.errors import InvalidArgumentsError, UnknownTaskError
 from infra.errors import StartError
 from infra.remote import screen
 from infra.remote.address import PATIENT, open_client
+from infra.remote.files import sent
 from infra.remote.follow import follow
 from infra.remote.options import add_api_options, add_run_options
 from infra.remote.task_options import TaskParser
@@ -28,13 +29,14 @@ def run(arguments: Namespace) -> int:
         called = parser.read(arguments.rest, arguments.arg or ())
         options = Namespace(**{**vars(arguments), **called.options})
         given = {name: getattr(options, name) for name in OPTIONS}
-        order = Order[Any](arguments.task, called.arguments, **given)
+        ready = sent(client, called.arguments, bool(options.quiet))
+        order = Order[Any](arguments.task, ready, **given)
         try:
             ticket = client.submit_order(order, options.idempotency_key)
         except InvalidArgumentsError as error:
             parser.refused(error)
         if not options.detach:
-            return follow(ticket, json=bool(options.json), quiet=bool(options.quiet))
+            return follow(ticket, json=bool(options.json), quiet=bool(options.quiet), output=options.output)
         if options.json:
             screen.document(ticket.document)
         else:

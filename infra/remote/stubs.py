@@ -31,12 +31,14 @@ import datetime
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
-from coatcheck.client import AsyncTicket, Order, TaskHandle, Ticket
+from coatcheck.client import AsyncRemoteFile, AsyncTicket, FileArgument, Order, RemoteFile, TaskHandle, Ticket
 '''
 OWN_NAMES = {"with_options", "as_order"}
 """Names of the client's own: a task that is called so is reached with ``client.submit``."""
 TICKETS = {"": "Ticket[{}]", "_async": "Awaitable[AsyncTicket[{}]]"}
 """What each kind of client gives for a submitted job, by the end of its classes' names."""
+FILES = {"": "RemoteFile", "_async": "AsyncRemoteFile"}
+"""What each kind makes of the files of a result."""
 TREES = {"": "Tasks", "_async": "AsyncTasks"}
 """The class of all tasks for each kind."""
 
@@ -83,9 +85,10 @@ def _task(task: Mapping[str, Any], name: str, types: Types) -> Iterator[str]:
     """The classes of one task."""
     owner = name.removeprefix("_")
     parameters = "".join(_parameters(task["schema"], types, owner))
-    result = types.of(task["result"], task["result"].get("$defs", {}), owner, "Result", result=True)
+    definitions = task["result"].get("$defs", {})
     first = "_self" if "self" in task["schema"].get("properties", {}) else "self"
     for suffix, ticket in TICKETS.items():
+        result = types.of(task["result"], definitions, owner, "Result", received=FILES[suffix])
         yield f"class {name}{suffix}(TaskHandle):"
         yield f"    def __call__({first}, /{parameters}) -> {ticket.format(result)}:"
         yield f"        {_docstring(task)}"

@@ -6,12 +6,13 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from coatcheck.catalog import TaskSpec
+from coatcheck.client.files.arguments import Rules, file_rules, opened
 from coatcheck.errors import InvalidArgumentsError
 from coatcheck.schema import coerce_form
 from infra.remote import describe
@@ -26,8 +27,27 @@ PREFIX = "argument:"
 
 
 @dataclass(frozen=True)
+class LocalFile:
+    """A file that is to be uploaded for an argument, and the media type that it has there."""
+
+    path: Path
+    type: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An argument that is a file, or a list of files."""
+
+    rules: Rules
+    several: bool
+
+
+@dataclass(frozen=True)
 class Called:
-    """What a call of ``run`` asks for: the task's arguments, and our own options given after its name."""
+    """What a call of ``run`` asks for: the task's arguments, and our own options given after its name.
+
+    A file among the arguments is a LocalFile.
+    """
 
     arguments: dict[str, Any]
     options: dict[str, Any]
@@ -51,6 +71,7 @@ class TaskParser:
                 },
             },
         )
+        self._files = dict(self._file_arguments())
         self._hidden: list[str] = []
         self.parser = self._parser(task)
 
@@ -69,7 +90,11 @@ class TaskParser:
             if not equals:
                 self._fail(f"argument --arg: {text!r} should be NAME=VALUE")
             pairs.append((name, value))
-        arguments = self._from_files(options.pop("files")) | coerce_form(self._spec, pairs)
+        local = [pair for pair in pairs if pair[0] in self._files and pair[1].startswith("@")]
+        plain = [pair for pair in pairs if pair not in local]
+        arguments = self._from_files(options.pop("files")) | coerce_form(self._spec, plain)
+        for name, text in local:
+            self._add_file(arguments, name, Path(text[1:]))
         missing = [name for name in self._schema.get("required", ()) if name not in arguments]
         if missing:
             self._fail("the following arguments are required: " + ", ".join(map(self.option, missing)))
@@ -145,6 +170,30 @@ class TaskParser:
             end = "optional"
         text = f"{told} ({describe.words(schema, definitions)}; {end})".strip()
         return text.replace("%", "%%")
+
+    def _file_arguments(self) -> Iterator[tuple[str, Wanted]]:
+        """The arguments that are files, or lists of them."""
+        definitions = self._schema.get("$defs", {})
+        for name, schema in self._properties.items():
+            if rules := file_rules(schema, definitions):
+                yield name, Wanted(rules, several=False)
+                continue
+            for option in describe.alternatives(schema, definitions):
+                if rules := file_rules(option.get("items"), definitions):
+                    yield name, Wanted(rules, several=True)
+
+    def _add_file(self, arguments: dict[str, Any], name: str, path: Path) -> None:
+        """Add a file of this machine to the arguments; one that the task would not take ends the program."""
+        wanted = self._files[name]
+        try:
+            source = opened(path, wanted.rules)
+        except OSError as error:
+            self._fail(f"argument {self.option(name)}: {path} can't be read: {error.strerror}")
+        source.close()
+        if wrong := wanted.rules.wrong(source):
+            self._fail(f"argument {self.option(name)}: {wrong}")
+        file = LocalFile(path, source.type)
+        arguments[name] = [*arguments.get(name, ()), file] if wanted.several else file
 
     def _from_files(self, names: Sequence[str]) -> dict[str, Any]:
         arguments: dict[str, Any] = {}

@@ -258,5 +258,5 @@ def test_every_error_of_the_client_has_one_root() -> None:
     errors = [
         kind for kind in vars(client).values() if isinstance(kind, type) and issubclass(kind, Exception)
     ]
-    assert len(errors) == 8
+    assert len(errors) == 9
     assert all(issubclass(kind, ClientError) for kind in errors)

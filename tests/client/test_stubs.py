@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from infra.remote.stubs import text
+from tests.client.fake_files import FILE_SCHEMA
 from tests.client.test_typing import checked, shipped_stub
 
 GOOD = """\
@@ -69,6 +70,39 @@ def wrong(client: Client[Tasks]) -> None:
     client.tasks.examples.nothing()
     client.tasks.nothing.short_task()
 """
+FILES = """\
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_type
+
+from coatcheck.client import AsyncClient, AsyncRemoteFile, Client, RemoteFile
+
+if TYPE_CHECKING:
+    from tasks import AsyncTasks, Tasks
+
+
+def blocking(client: Client[Tasks], path: Path) -> None:
+    plot = client.tasks.files.plot
+    plot(table=b"a,b")
+    with path.open("rb") as file:
+        plot(table=file, more=[path])
+    drawn = plot(table=client.upload("sales.csv", on_progress=lambda sent, size: None)).result()
+    assert_type(drawn["plot"], RemoteFile)
+    assert_type(drawn["plot"].save("plot.svg"), Path)
+    assert_type(drawn["rows"], int)
+
+
+async def asynchronous(client: AsyncClient[AsyncTasks]) -> None:
+    drawn = await (await client.tasks.files.plot(table=await client.upload(b"a,b"))).result()
+    assert_type(drawn["plot"], AsyncRemoteFile)
+    async for chunk in drawn["plot"].stream():
+        assert_type(chunk, bytes)
+
+
+def wrong(client: Client[Tasks]) -> None:
+    client.tasks.files.plot(table="sales.csv")
+"""
 DEFINITIONS: dict[str, Any] = {
     "Node": {
         "type": "object",
@@ -95,6 +129,7 @@ LEAVES = [
     {"const": "it's"},
     {"type": "object"},
     {"type": "object", "properties": {}},
+    FILE_SCHEMA,
     *({"$ref": f"#/$defs/{name}"} for name in DEFINITIONS),
 ]
 
@@ -139,6 +174,17 @@ def test_the_tasks_are_known_exactly_and_each_mistake_is_found(tmp_path: Path) -
     first = WRONG.splitlines().index("def wrong(client: Client[Tasks]) -> None:") + 2
     places = dict.fromkeys(line.split(" ")[0] for line in said.splitlines()[:-1])
     assert list(places) == [f"wrong.py:{line}:" for line in range(first, first + 7)], said
+
+
+def test_files_are_taken_in_any_shape_and_come_as_the_clients_own(tmp_path: Path) -> None:
+    plot = task("files.plot", {"table": FILE_SCHEMA, "more": {"type": "array", "items": FILE_SCHEMA}}, {}, "")
+    drawn = {"plot": FILE_SCHEMA, "rows": {"type": "integer"}}
+    plot["result"] = {"type": "object", "properties": drawn, "required": list(drawn)}
+    (tmp_path / "tasks.pyi").write_text(text([plot]))
+    said = checked(tmp_path, files=FILES)
+    assert [line.split(": error:")[0] for line in said.splitlines()[:-1]] == [
+        f"files.py:{len(FILES.splitlines())}"
+    ], said
 
 
 @settings(max_examples=1, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))

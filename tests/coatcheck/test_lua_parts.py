@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from coatcheck.codec import SHOWN_FIELDS, SUMMARY_FIELDS
 from coatcheck.scripts import FOLDER, needs, source
 
 SCRIPTS = sorted(FOLDER.glob("*.lua"))
@@ -87,3 +88,10 @@ def test_the_check_sees_a_part_that_is_not_named() -> None:
     assert used("-- now, says the clock\nlocal key = 1\nreturn {key, name.now, iso(), 'prefix'}") == {
         "calendar"
     }
+
+
+def test_a_job_is_shown_with_the_fields_that_are_read() -> None:
+    lua = re.search(r"local SHOWN = {(.*?)}", (FOLDER / "parts" / "shown.lua").read_text(), re.DOTALL)
+    assert lua is not None
+    assert re.findall(r"'(\w+)'", lua[1]) == [name.decode() for name in SHOWN_FIELDS]
+    assert {*SUMMARY_FIELDS} - {"description"} <= {name.decode() for name in SHOWN_FIELDS}

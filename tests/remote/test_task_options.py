@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.remote import describe
-from infra.remote.task_options import TaskParser
+from infra.remote.task_options import LocalFile, TaskParser
+from tests.client.fake_files import FILE_SCHEMA
 
 SCHEMA: dict[str, Any] = {
     "properties": {
@@ -82,6 +84,62 @@ def test_what_is_required_is_named_as_it_is_written(
     with pytest.raises(SystemExit):
         parser.read([])
     assert "are required: --arg url=" in capsys.readouterr().err
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with files, in which we are."""
+    (tmp_path / "sales.csv").write_text("a,b")
+    (tmp_path / "dot.png").write_text("png")
+    (tmp_path / "notes.txt").write_text("x" * 1001)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def files() -> TaskParser:
+    """The options of a task that takes files."""
+    properties = {
+        "table": {"anyOf": [FILE_SCHEMA, {"type": "null"}]},
+        "many": {"type": "array", "items": FILE_SCHEMA},
+        "text": {"type": "string"},
+    }
+    schema = {"properties": properties, "required": ["table"]}
+    return TaskParser({"name": "a.b", "title": "B", "description": "", "schema": schema, "result": {}})
+
+
+def test_a_file_is_given_with_an_at_sign(files: TaskParser, folder: Path) -> None:
+    table, picture = LocalFile(Path("sales.csv"), "text/csv"), LocalFile(Path("dot.png"), "image/png")
+    words = ["--table", "@sales.csv", "--many", "@dot.png", "--many=@sales.csv", "--text", "@sales.csv"]
+    assert files.read(words).arguments == {"table": table, "many": [picture, table], "text": "@sales.csv"}
+    assert files.read(["--table", '{"$file": "f1"}']).arguments == {"table": {"$file": "f1"}}
+    said = " ".join(files.parser.format_help().split())
+    assert "--table TABLE (@FILE, text/csv or image/*, at most 1 kB; required)" in said
+    assert "--many MANY (list of: @FILE, text/csv or image/*, at most 1 kB; optional)" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nothing.csv", "argument --table: nothing.csv can't be read: No such file"),
+        ("notes.txt", "argument --table: must have at most 1000 bytes, notes.txt has 1001"),
+        (".", "argument --table: . can't be read: Is a directory"),
+    ],
+)
+def test_a_file_that_the_task_would_not_take_is_told_before_it_is_sent(
+    files: TaskParser, folder: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
+) -> None:
+    with pytest.raises(SystemExit):
+        files.read(["--table", f"@{name}"])
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (12_345_678, "12.3 MB"), (5 * 2**30, "5.37 GB")],
+)
+def test_a_size_in_words(size: int, said: str) -> None:
+    assert describe.size(size) == said
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 -- Needs: keys, clock
 
 -- Limits of what waits, shared by the scripts that put more on a queue. Given as three numbers in a text, 0 for
--- none: jobs that wait on a queue (scheduled ones too), jobs of an owner that wait, jobs of an owner in a minute.
+-- none: jobs that wait on a queue (scheduled and deferred ones too), jobs of an owner that wait, jobs of an owner in
+-- a minute.
 local function limits_of(text)
   local queued, waiting, per_minute = string.match(text, '^(%d+) (%d+) (%d+)$')
   return {queued = tonumber(queued), waiting = tonumber(waiting), per_minute = tonumber(per_minute)}
@@ -38,15 +39,18 @@ local function waiting_now(owner)
   return type(count) == 'number' and count or 0
 end
 
+local function waiting_on(queue)
+  local list = key('queue', queue)
+  return redis.call('LLEN', list) + redis.call('LLEN', list .. ':intermediate')
+    + redis.call('ZCARD', key('scheduled', queue)) + redis.call('ZCARD', key('deferred', queue))
+end
+
 -- Let more jobs of an owner in, or not; `counts` tells how many for each queue. Returns what refuses them, or
 -- nil: then they count. 'full', the queue; 'waiting', how many wait; 'rate', microseconds until they would fit.
 local function admit(owner, counts, limits)
   local total = 0
   for queue, count in pairs(counts) do
-    local list = key('queue', queue)
-    local depth = redis.call('LLEN', list) + redis.call('LLEN', list .. ':intermediate')
-      + redis.call('ZCARD', key('scheduled', queue))
-    if limits.queued > 0 and depth + count > limits.queued then return {'full', queue} end
+    if limits.queued > 0 and waiting_on(queue) + count > limits.queued then return {'full', queue} end
     total = total + count
   end
   if owner == '' or total == 0 then return nil end
@@ -60,13 +64,13 @@ local function admit(owner, counts, limits)
   return nil
 end
 
--- What an owner has left, for who asks: jobs that may come at once, microseconds until there is one more, jobs
--- that wait.
+-- What an owner has left, for who asks, as three values: jobs that may come at once, microseconds until there is one
+-- more, jobs that wait. Nothing for nobody.
 local function allowance(owner, limits)
-  if owner == '' then return {} end
+  if owner == '' then return end
   local left, wait = 0, 0
   if limits.per_minute > 0 then
     left, wait = room_in(taken_out(owner, limits.per_minute), limits.per_minute)
   end
-  return {left, wait, waiting_now(owner)}
+  return left, wait, waiting_now(owner)
 end

@@ -6,9 +6,10 @@ local function set_status(id, queue, status, ...)
   show_as(id, queue, status, redis.call('HGET', key('job', id), 'owner'))
 end
 
+-- A queue that holds jobs already is known already.
 local function push(id, queue, front)
-  redis.call('SADD', prefix .. ':queues', key('queue', queue))
-  redis.call(front and 'LPUSH' or 'RPUSH', key('queue', queue), id)
+  local list = key('queue', queue)
+  if redis.call(front and 'LPUSH' or 'RPUSH', list, id) == 1 then redis.call('SADD', prefix .. ':queues', list) end
 end
 
 -- Put a job on its queue's end, or with `front` at its head.
