@@ -12,7 +12,7 @@ import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -28,7 +28,8 @@ class Keys:
 
 def presign(
     method: str,
-    url: str,
+    origin: str,
+    path: str,
     keys: Keys,
     region: str,
     *,
@@ -39,14 +40,14 @@ def presign(
 ) -> str:
     """An address that lets whoever has it make one request, and no other.
 
-    Takes the method, the object's URL (its path not yet encoded), the keys, the bucket's region, the time of
-    signing, for how many seconds from then on it is good, further parameters of the query, and the headers
+    Takes the method, scheme and host, the path as it is before it is encoded, the keys, the bucket's region,
+    the time of signing, for how many seconds from then on it is good, what else the query has, and the headers
     that the request must have, exactly as they are here.
     """
-    parts = urlsplit(url)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    signed = {"host": parts.netloc, **{name.lower(): value for name, value in (headers or {}).items()}}
+    signed = {name.lower(): value for name, value in (headers or {}).items()}
+    signed["host"] = origin.partition("://")[2]
     names = ";".join(sorted(signed))
     parameters = {
         **(query or {}),
@@ -58,7 +59,7 @@ def presign(
     }
     if keys.token:
         parameters["X-Amz-Security-Token"] = keys.token
-    path = quote(parts.path, safe="/~")
+    path = quote(path, safe="/~")
     asked = "&".join(f"{_quoted(name)}={_quoted(parameters[name])}" for name in sorted(parameters))
     lines = "".join(f"{name}:{signed[name].strip()}\n" for name in sorted(signed))
     request = "\n".join([method, path, asked, lines, names, "UNSIGNED-PAYLOAD"])
@@ -67,7 +68,7 @@ def presign(
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, "\n".join([ALGORITHM, stamp, scope, digest]).encode(), "sha256").hex()
-    return f"{parts.scheme}://{parts.netloc}{path}?{asked}&X-Amz-Signature={signature}"
+    return f"{origin}{path}?{asked}&X-Amz-Signature={signature}"
 
 
 def _quoted(text: str) -> str:

@@ -117,10 +117,10 @@ class S3Store:
 
     def head(self, key: str) -> Stored | None:
         """The size of an object."""
-        found = None
+        found: dict[str, Any] = {}
         with _reaching(missing=True):
-            found = Stored(self._client.head_object(**self._address(key))["ContentLength"])
-        return found
+            found = self._client.head_object(**self._address(key))
+        return Stored(found["ContentLength"]) if found else None
 
     def download_link(self, key: str, *, name: str, kind: str, since: int, until: int) -> str:
         """A link to S3, which answers with the name and the type that the link has."""
@@ -243,11 +243,12 @@ class S3Store:
         since: int | None = None,
         headers: dict[str, str] | None = None,
     ) -> str:
-        path = f"{self._bucket}/{self._prefix}{key}" if self._by_path else f"{self._prefix}{key}"
+        path = f"/{self._bucket}/{self._prefix}{key}" if self._by_path else f"/{self._prefix}{key}"
         at = int(time.time()) if since is None else since
         return presign(
             method,
-            f"{self.origin}/{path}",
+            self.origin,
+            path,
             self._keys(),
             self._region,
             at=at,

@@ -79,7 +79,7 @@ def test_functions_and_workers_have_the_same_bucket(case: str, stack: Callable[.
 def test_the_longest_name_is_still_one_of_a_bucket(case: str, stack: Callable[..., Stack]) -> None:
     made = stack(case, Name="n" * 30)
     assert len(made.outputs["FilesBucketName"]) <= 63
-    load({"REDIS_URL": "redis://localhost", "COATCHECK_FILES": variables(made)["COATCHECK_FILES"]})
+    load({"REDIS_URL": "redis://x", "AWS_REGION": "x", "COATCHECK_FILES": variables(made)["COATCHECK_FILES"]})
 
 
 @EVERYWHERE
