@@ -41,7 +41,7 @@ def presign(
     """An address that lets whoever has it make one request, and no other.
 
     Takes the method, scheme and host, the path as it is before it is encoded, the keys, the bucket's region,
-    the time of signing, for how many seconds from then on it is good, what else the query has, and the headers
+    the time of signing, for how many seconds from then on it is good, what else the query has, and headers
     that the request must have, exactly as they are here.
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
