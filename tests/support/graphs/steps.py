@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from coatcheck import task
 
@@ -19,12 +20,13 @@ def _write(journal: str, *words: object) -> None:
 
 
 @task(retries=2)
-def step(journal: str, name: str, seconds: float = 0.0, fails: int = 0, before: list[int] | None = None) -> int:
-    """Writes down when it begins and returns; fails the first times. Returns one more than the most before it."""
+def step(
+    journal: str, name: str, seconds: float = 0.0, fails: int = 0, before: list[int] | None = None
+) -> int:
+    """Writes down when it begins and returns; fails the first times. Returns one more than the most."""
     _write(journal, "begins", name)
     time.sleep(seconds)
-    with open(journal) as lines:
-        begun = sum(line.split()[:2] == ["begins", name] for line in lines)
+    begun = sum(line.split()[:2] == ["begins", name] for line in Path(journal).read_text().splitlines())
     if begun <= fails:
         raise RuntimeError(f"run {begun} fails")
     _write(journal, "returns", name)
