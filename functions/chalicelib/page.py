@@ -14,6 +14,7 @@ from chalicelib.problems import not_found
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional
 from chalicelib.routing import PUBLIC, Route
+from chalicelib.shipping import shipped
 
 WEB = Path(__file__).with_name("web")
 BASE = "<!-- base -->"
@@ -45,11 +46,6 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 VERSION = re.compile(r"[0-9a-f]{12}")
 
-NOTES = re.compile(r"/\*(?:(?!\*/).)*\*/", re.DOTALL)
-"""Comments: a script's types and explanations, a fifth of what would travel."""
-LAYOUT = re.compile(r"^\s+", re.MULTILINE)
-"""What indents lines, and empty ones."""
-
 
 def get_page(request: Request) -> Answer:
     """The page. Below a stage (``/api``, without a slash) its relative addresses need a base."""
@@ -67,8 +63,9 @@ def get_static(request: Request) -> Answer:
     if name not in files or not (wanted is None or VERSION.fullmatch(wanted)):
         return not_found(request.path)
     # A page of before a deployment asks for files of its version, and gets those that there are.
-    kept = FOREVER if wanted == _version_of(files) else REVALIDATE
-    return _file(request, files[name].suffix, shipped(files[name]), kept)
+    there = _version_of(files)
+    kept = FOREVER if wanted == there else REVALIDATE
+    return _file(request, files[name].suffix, _shipped(files[name], there), kept)
 
 
 def version() -> str:
@@ -92,10 +89,9 @@ def _files() -> dict[str, Path]:
     return {path.name: path for path in (WEB / "static").iterdir() if path.suffix in TYPES}
 
 
-def shipped(path: Path) -> str:
-    """What a browser gets of a file: of scripts and styles what it needs, not what we do to read them."""
-    text = path.read_text()
-    return LAYOUT.sub("", NOTES.sub("", text)) if path.suffix in (".js", ".css") else text
+@lru_cache(maxsize=8)
+def _shipped(path: Path, version: str) -> str:
+    return shipped(path)
 
 
 def _file(request: Request, suffix: str, text: str, kept: Mapping[str, str]) -> Answer:
