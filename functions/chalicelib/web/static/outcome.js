@@ -3,6 +3,7 @@
 import { copyButton, downloadButton } from "./copy.js";
 import { h } from "./dom.js";
 import { hasEnded, ticketNumber } from "./job.js";
+import { linked } from "./ticket-links.js";
 import { tree } from "./tree.js";
 
 /** @typedef {import("./job.js").Job} Job */
@@ -62,7 +63,7 @@ export class Outcome {
         "p",
         { class: "failure-text" },
         h("strong", { class: "failure-type" }, type),
-        message && `: ${message}`,
+        ...(message ? [": ", ...(type === "DependencyFailed" ? linked(message) : [message])] : []),
       ),
       traceback &&
         h(
