@@ -176,6 +176,8 @@ def _run(parsed: argparse.Namespace) -> int:
             from infra.remote.tasks import run
         case "queues":
             from infra.remote.queues import run
+        case "schedules":
+            from infra.remote.schedules import run
         case "open":
             from infra.remote.page import run
         case "client":

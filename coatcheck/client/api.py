@@ -138,6 +138,20 @@ class Api:
         answer = yield from self._get(path(*segments))
         return read(answer)
 
+    def pause_schedule(self, task: str, paused: bool) -> Flow[dict[str, Any]]:
+        """Pause a periodic task, or resume it; either may be asked for twice."""
+        where = path("schedules", task, "pause" if paused else "resume")
+        answer = yield from self._send(Call("POST", where, repeatable=True))
+        return read(answer)
+
+    def run_schedule(self, task: str, key: str | None) -> Flow[Seen]:
+        """Submit a job of a periodic task, once: with a key of its own unless one is given."""
+        headers = {"Idempotency-Key": key or new_key()}
+        answer = yield from self._send(
+            Call("POST", path("schedules", task, "run"), headers=headers, repeatable=True)
+        )
+        return seen(read(answer), answer)
+
     def health(self) -> Flow[dict[str, Any]]:
         """What /health says; that the API is ailing is an answer."""
         answer = yield Call("GET", "/health")

@@ -190,6 +190,31 @@ class AsyncClient(Generic[AsyncTasks]):
         queues: list[dict[str, Any]] = (await self._run(self._api.document("queues")))["queues"]
         return queues
 
+    async def list_schedules(self) -> list[dict[str, Any]]:
+        """The periodic tasks, and when they run, as ``GET /schedules`` tells them."""
+        schedules: list[dict[str, Any]] = (await self._run(self._api.document("schedules")))["schedules"]
+        return schedules
+
+    async def schedule(self, task: str) -> dict[str, Any]:
+        """One periodic task, as ``GET /schedules/{task}`` tells it.
+
+        Raises UnknownTaskError, UnknownScheduleError: it has no schedule.
+        """
+        return await self._run(self._api.document("schedules", task))
+
+    async def pause_schedule(self, task: str) -> dict[str, Any]:
+        """Let its ticks pass without a job from now on. Returns, and raises, what ``schedule`` does."""
+        return await self._run(self._api.pause_schedule(task, True))
+
+    async def resume_schedule(self, task: str) -> dict[str, Any]:
+        """Let its ticks run again. Returns, and raises, what ``schedule`` does."""
+        return await self._run(self._api.pause_schedule(task, False))
+
+    async def run_schedule(self, task: str, *, idempotency_key: str | None = None) -> AsyncTicket[Any]:
+        """Submit a job with the schedule's arguments now, beside its ticks. Raises what ``schedule`` does."""
+        seen = await self._run(self._api.run_schedule(task, idempotency_key))
+        return AsyncTicket(self._run, self._api, seen)
+
     async def health(self) -> dict[str, Any]:
         """What ``GET /health`` says, whatever it is."""
         return await self._run(self._api.health())

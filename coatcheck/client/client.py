@@ -188,6 +188,30 @@ class Client(Generic[Tasks]):
         queues: list[dict[str, Any]] = self._run(self._api.document("queues"))["queues"]
         return queues
 
+    def list_schedules(self) -> list[dict[str, Any]]:
+        """The periodic tasks, and when they run, as ``GET /schedules`` tells them."""
+        schedules: list[dict[str, Any]] = self._run(self._api.document("schedules"))["schedules"]
+        return schedules
+
+    def schedule(self, task: str) -> dict[str, Any]:
+        """One periodic task, as ``GET /schedules/{task}`` tells it.
+
+        Raises UnknownTaskError, UnknownScheduleError: it has no schedule.
+        """
+        return self._run(self._api.document("schedules", task))
+
+    def pause_schedule(self, task: str) -> dict[str, Any]:
+        """Let its ticks pass without a job from now on. Returns, and raises, what ``schedule`` does."""
+        return self._run(self._api.pause_schedule(task, True))
+
+    def resume_schedule(self, task: str) -> dict[str, Any]:
+        """Let its ticks run again. Returns, and raises, what ``schedule`` does."""
+        return self._run(self._api.pause_schedule(task, False))
+
+    def run_schedule(self, task: str, *, idempotency_key: str | None = None) -> Ticket[Any]:
+        """Submit a job with the schedule's arguments now, beside its ticks. Raises what ``schedule`` does."""
+        return Ticket(self._run, self._api, self._run(self._api.run_schedule(task, idempotency_key)))
+
     def health(self) -> dict[str, Any]:
         """What ``GET /health`` says, whatever it is."""
         return self._run(self._api.health())

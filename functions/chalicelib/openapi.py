@@ -323,8 +323,8 @@ PATHS: dict[str, Any] = {
             status=202,
             answer=content(ref("Job")),
             headers=("Location", "Retry-After", *LIMITS),
-            parameters=[NAME],
-            problems=(*SCHEDULE_PROBLEMS, *LIMIT_PROBLEMS),
+            parameters=[NAME, IDEMPOTENCY_KEY],
+            problems=(*SCHEDULE_PROBLEMS, IdempotencyMismatchError, *LIMIT_PROBLEMS),
         )
     },
     "/metrics": {

@@ -45,8 +45,10 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 VERSION = re.compile(r"[0-9a-f]{12}")
 
-NOTES = re.compile(r"^[ \t]*/\*\*(?:(?!\*/).)*\*/\n", re.MULTILINE | re.DOTALL)
-"""A script's comments on lines of their own: types and explanations, a fifth of what would travel."""
+NOTES = re.compile(r"/\*(?:(?!\*/).)*\*/", re.DOTALL)
+"""Comments: a script's types and explanations, a fifth of what would travel."""
+LAYOUT = re.compile(r"^\s+", re.MULTILINE)
+"""What indents lines, and empty ones."""
 
 
 def get_page(request: Request) -> Answer:
@@ -91,9 +93,9 @@ def _files() -> dict[str, Path]:
 
 
 def shipped(path: Path) -> str:
-    """What a browser gets of a file."""
+    """What a browser gets of a file: of scripts and styles what it needs, not what we do to read them."""
     text = path.read_text()
-    return NOTES.sub("", text) if path.suffix == ".js" else text
+    return LAYOUT.sub("", NOTES.sub("", text)) if path.suffix in (".js", ".css") else text
 
 
 def _file(request: Request, suffix: str, text: str, kept: Mapping[str, str]) -> Answer:

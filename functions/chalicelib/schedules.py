@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from chalicelib.context import Context, current
-from chalicelib.options import Options
+from chalicelib.options import Options, idempotency_key
 from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, Answer, json_answer
 from chalicelib.routing import Route
@@ -16,8 +17,12 @@ from coatcheck.document import time
 from coatcheck.errors import UnknownScheduleError
 from coatcheck.job import utcnow
 from coatcheck.schedule import Schedule
+from coatcheck.schedule_words import words
 from coatcheck.schedules import ScheduleState
 from coatcheck.scopes import Scope
+
+COMING = 3
+"""So many of the next ticks are shown."""
 
 
 def list_schedules(request: Request) -> Answer:
@@ -50,7 +55,7 @@ def run_now(request: Request) -> Answer:
     task = _task(request, context)
     assert task.schedule is not None
     entry = Entry(task, task.schedule.arguments, Options())
-    [job], limits = submit(context, [entry], None, request.caller.owner)
+    [job], limits = submit(context, [entry], idempotency_key(request), request.caller.owner)
     return accepted(job, request, limits)
 
 
@@ -83,17 +88,20 @@ def _documents(tasks: list[TaskSpec], request: Request, context: Context) -> lis
 
 def _document(task: TaskSpec, schedule: Schedule, state: ScheduleState, request: Request) -> dict[str, Any]:
     address = request.link("schedules", task.name)
+    coming = [] if state.paused else [time(tick) for tick in islice(schedule.after(utcnow()), COMING)]
     return {
         "task": task.name,
         "title": task.title,
         "cron": schedule.cron,
         "every": schedule.every,
+        "words": words(schedule),
         "timezone": schedule.timezone,
         "arguments": schedule.arguments,
         "overlap": schedule.overlap,
         "catch_up": schedule.catch_up,
         "paused": state.paused,
-        "next": None if state.paused else time(schedule.next(utcnow())),
+        "next": next(iter(coming), None),
+        "coming": coming,
         "last": time(state.ran),
         "last_job": state.job,
         "skipped": state.skipped,

@@ -75,6 +75,20 @@ def add_commands(commands: Commands) -> None:
     )
     queues.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
 
+    schedules = _add(
+        commands,
+        "schedules",
+        "show the periodic tasks; pause, resume or run one",
+        "Show the periodic tasks and when they run, or one of them, or do something with it.",
+    )
+    _completed(schedules.add_argument("name", metavar="NAME", nargs="?", help="the task to show"))
+    what = schedules.add_mutually_exclusive_group()
+    what.add_argument("--pause", action="store_true", help="let its ticks pass without a job from now on")
+    what.add_argument("--resume", action="store_true", help="let its ticks run again")
+    what.add_argument(
+        "--run", action="store_true", help="submit a job with its arguments now, and print the job's id"
+    )
+
     page = _add(
         commands, "open", "open the page in a browser", "Open the page in a browser, and print its URL."
     )

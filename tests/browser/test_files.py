@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.page import shipped
+from chalicelib.page import NOTES, shipped
 
 WEB = Path(__file__).parents[2] / "functions" / "chalicelib" / "web"
 STATIC = WEB / "static"
@@ -39,7 +39,7 @@ def test_nothing_in_the_html_is_inline() -> None:
 
 def test_every_address_in_the_html_is_relative() -> None:
     addresses = set(re.findall(r'(?:href|src)="([^"]*)"', index()))
-    views = {"#/", "#/jobs", "#/queues"}
+    views = {"#/", "#/jobs", "#/queues", "#/schedules"}
     assert views < addresses
     assert [one for one in addresses - views if one.startswith(("/", "#")) or ":" in one] == []
 
@@ -66,7 +66,22 @@ def test_the_whole_page_is_small() -> None:
     assert sum(len(gzip.compress(shipped(path).encode())) for path in FILES) < 60_000
 
 
-def test_a_script_is_shipped_without_its_notes() -> None:
-    path = STATIC / "dom.js"
-    kept = [line for line in path.read_text().splitlines() if not line.lstrip().startswith(("/**", "*"))]
-    assert shipped(path).splitlines() == kept
+def test_scripts_and_styles_are_shipped_without_comments_and_layout() -> None:
+    for path in STATIC.iterdir():
+        text = shipped(path)
+        if path.suffix in {".js", ".css"}:
+            assert "/*" not in text, path
+            assert not re.search(r"^\s|\n\n", text), path
+        else:
+            assert text == path.read_text()
+    assert "export function h(tag, attributes = {}, ...children) {\nreturn filled(" in shipped(
+        STATIC / "dom.js"
+    )
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.glob("*.js")), ids=lambda path: path.name)
+def test_no_text_of_a_script_has_what_is_taken_out_of_it(path: Path) -> None:
+    """Comments and layout are found by patterns, which know nothing of texts."""
+    code = NOTES.sub("", path.read_text())
+    texts = re.findall(r'"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`', code)
+    assert [text for text in texts if "/*" in text or "*/" in text or re.search(r"\n\s", text)] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 
 import pytest
 import redis
@@ -46,9 +47,12 @@ def test_the_list_has_every_periodic_task_and_no_other(api: Api) -> None:
     assert (shown["timezone"], shown["arguments"]) == ("Europe/Berlin", {"year": 2026})
     assert (shown["overlap"], shown["catch_up"], shown["paused"]) == ("skip", "last", False)
     assert (shown["last"], shown["last_job"], shown["skipped"]) == (None, None, 0)
+    assert shown["words"] == "every day at 03:00"
     assert api.get(shown["links"]["self"]).json == shown
     assert NIGHTLY.schedule is not None
-    assert parse_time(shown["next"]) == NIGHTLY.schedule.next(datetime.now(UTC))
+    coming = [parse_time(tick) for tick in shown["coming"]]
+    assert coming == list(islice(NIGHTLY.schedule.after(datetime.now(UTC)), 3))
+    assert parse_time(shown["next"]) == coming[0]
 
 
 def test_a_paused_one_has_no_next_run_until_it_is_resumed(api: Api) -> None:
@@ -56,6 +60,7 @@ def test_a_paused_one_has_no_next_run_until_it_is_resumed(api: Api) -> None:
     for _ in range(2):
         paused = api.post(links["pause"])
         assert (paused.status, paused.json["paused"], paused.json["next"]) == (200, True, None)
+        assert paused.json["coming"] == []
     for _ in range(2):
         resumed = api.post(links["resume"])
         assert (resumed.status, resumed.json["paused"]) == (200, False)
@@ -69,6 +74,14 @@ def test_run_now_submits_a_job_with_the_schedules_arguments_and_leaves_its_ticks
     assert reply.json["queue"] == "other"
     assert api.get(reply.headers["location"]).json["status"] == "queued"
     assert api.get("/schedules/reports.nightly").json["last_job"] is None
+
+
+def test_the_same_key_again_gives_the_same_job(api: Api) -> None:
+    first, again, other = (
+        api.post("/schedules/reports.nightly/run", idempotency_key=key).json["id"]
+        for key in ("one", "one", "two")
+    )
+    assert first == again != other
 
 
 def test_what_was_run_last_is_shown(api: Api, client: redis.Redis, keys: Keys) -> None:

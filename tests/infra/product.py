@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -158,3 +158,12 @@ def start(tmp_path: Path) -> Any:
     yield start
     for product in running:
         product.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def periodic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The product with periodic tasks, those of ``tests.support.periodic``."""
+    folder = tmp_path_factory.mktemp("periodic") / "data"
+    with Product(folder, "--port", "0", COATCHECK_TASKS="tests.support.periodic") as product:
+        product.until_ready()
+        yield product

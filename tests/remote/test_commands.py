@@ -211,6 +211,8 @@ def test_bash_completes_commands_options_and_tasks(shell: Shell) -> None:
     assert completed("coatcheck ru") == {"run"}
     assert {"--status", "--limit"} <= completed("coatcheck jobs --")
     assert completed("coatcheck run examples.s") == {"examples.short_task"}
+    assert completed("coatcheck schedules examples.s") == {"examples.short_task"}
+    assert completed("coatcheck schedules --r") == {"--region", "--resume", "--run"}
     assert completed("coatcheck jobs --status fa") == {"failed"}
 
 

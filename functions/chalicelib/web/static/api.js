@@ -106,6 +106,14 @@ function asProblem(data) {
 
 export const getTasks = () => call("tasks");
 export const getQueues = () => call("queues");
+export const getSchedules = () => call("schedules");
+
+/**
+ * @param {string} task
+ * @param {"pause"|"resume"|"run"} what
+ */
+export const tellSchedule = (task, what) =>
+  call(`schedules/${encodeURIComponent(task)}/${what}`, { method: "POST", body: {} });
 
 /**
  * A page of the newest jobs.

@@ -8,6 +8,7 @@ import { Queues } from "./queues.js";
 import { QueuesBar } from "./queues-bar.js";
 import { QueuesPage } from "./queues-page.js";
 import { parseRoute, settleAddress } from "./route.js";
+import { SchedulesPage } from "./schedules-page.js";
 import { SubmitForm } from "./submit-form.js";
 import { Tickets } from "./tickets.js";
 
@@ -85,6 +86,7 @@ function makeView() {
   if (view === "jobs" && id) return new JobPage(part("view"), id, app);
   if (view === "jobs") return new JobsPage(part("view"), params, app);
   if (view === "queues") return new QueuesPage(part("view"), app, queues);
+  if (view === "schedules") return new SchedulesPage(part("view"), app);
   return null;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Which view the address names: `#/`, `#/jobs?status=failed`, `#/jobs/ID`, `#/queues`.
+ * Which view the address names: `#/`, `#/jobs?status=failed`, `#/jobs/ID`, `#/queues`, `#/schedules`.
  * It stands in the fragment, so one page serves all views below any prefix, and no id gets into a server's log.
  */
 

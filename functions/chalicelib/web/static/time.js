@@ -65,3 +65,34 @@ export function timeOfDay(time) {
   const today = date.toDateString() === new Date(serverNow()).toDateString();
   return today ? date.toLocaleTimeString() : localTime(time);
 }
+
+/**
+ * How long it is until a time: `in 12 s`, `in 3 h 20 min`.
+ * @param {string} time RFC 3339
+ */
+export function until(time) {
+  const seconds = (Date.parse(time) - serverNow()) / 1000;
+  return seconds < 1 ? "now" : `in ${duration(seconds)}`;
+}
+
+/**
+ * A day and a time, short: `Thu, Nov 26, 03:00 AM`.
+ * @param {string} time RFC 3339
+ * @param {boolean} seconds whether to show them
+ * @param {string} [timeZone] a name of the IANA's; none: the reader's own
+ */
+export function calendarTime(time, seconds, timeZone) {
+  try {
+    return new Date(time).toLocaleString(undefined, {
+      weekday: "short",
+      day: "numeric",
+      month: "short",
+      hour: "2-digit",
+      minute: "2-digit",
+      second: seconds ? "2-digit" : undefined,
+      timeZone,
+    });
+  } catch {
+    return ""; // this browser does not know the zone
+  }
+}

@@ -1,0 +1,1 @@
+"""Periodic tasks: COATCHECK_TASKS=tests.support.periodic."""
