@@ -22,8 +22,14 @@ from coatcheck.callbacks import delivery_of
 from coatcheck.codec import MalformedJobError, decode_shown, dumps, encode_delivery, encode_submission
 from coatcheck.connection import as_text, reaching_redis
 from coatcheck.deliveries import Deliveries, read_deliveries
-from coatcheck.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnknownJobError
-from coatcheck.job import Job, JobStatus, Submission, is_job_id, parse_time
+from coatcheck.errors import (
+    ConflictError,
+    IdempotencyMismatchError,
+    InvalidRequestError,
+    UnknownDependencyError,
+    UnknownJobError,
+)
+from coatcheck.job import MAX_CHILDREN, Job, JobStatus, Submission, is_job_id, parse_time
 from coatcheck.keys import Keys
 from coatcheck.limits import Limits
 from coatcheck.listing import JobPage, list_jobs
@@ -65,16 +71,21 @@ class QueueAdapter:
         idempotency_key: str | None = None,
         fingerprint: str = "",
         headers: dict[str, str] | None = None,
+        batch: str | None = None,
+        access: Access | None = None,
     ) -> list[Job]:
         """Submit jobs, all or none, in one transaction.
 
-        Takes checked submissions of one owner; with an idempotency key also the ``fingerprint`` of the
-        request. The same key and fingerprint again return the jobs of the first time, as long as any of
-        them is kept; those that are not kept any more are left out. ``headers`` are filled with what the
-        owner's limits are, and what is left of them.
+        Takes checked submissions of one owner and one parent; with an idempotency key also the
+        ``fingerprint`` of the request. The same key and fingerprint again return the jobs of the first time,
+        as long as any of them is kept; those that are not kept any more are left out. ``headers`` are filled
+        with what the owner's limits are, and what is left of them. ``batch``: the id of the batch that these
+        jobs are. ``access``: which jobs they may come after; None: the owner's.
 
         Raises IdempotencyMismatchError: the key was used for another request; PayloadTooLargeError,
-        QueueFullError, RateLimitedError, TooManyWaitingError: a limit, and nothing was submitted.
+        QueueFullError, RateLimitedError, TooManyWaitingError: a limit; UnknownDependencyError: a job is to
+        come after one that is not there; UnknownJobError: the parent is not; ConflictError: it has too many
+        children. Then nothing was submitted.
         """
         if not submissions:
             return []
@@ -86,8 +97,12 @@ class QueueAdapter:
             owner,
             str(self._limits),
         ]
+        if batch is not None:
+            submissions = [replace(submission, batch=batch) for submission in submissions]
         for submission in submissions:
             args += packed(submission, self._settings.failure_ttl, self._signatures)
+        if (links := _links(submissions, access, self._settings.failure_ttl)) is not None:
+            args.append(links)
         keys = [self._keys.index]
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
@@ -101,10 +116,15 @@ class QueueAdapter:
             return _kept(answer[1::2], answer[2::2])
         if limit := self._limits.refusal(answer):
             raise limit
+        _raise_unlinked(submissions, answer)
+        told = answer.pop() if links is not None else []
         if headers is not None:
             headers |= self._limits.headers(answer[2:])
         created = parse_time(answer[1].decode())
-        return [_submitted(submission, created) for submission in submissions]
+        jobs = [_submitted(submission, created) for submission in submissions]
+        for number, shown in zip(told[::2], told[1::2], strict=True):
+            jobs[number] = _decoded(submissions[number].id, shown)
+        return jobs
 
     def get(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """One job, in one round trip.
@@ -274,6 +294,26 @@ def packed(submission: Submission, failure_ttl: int, signatures: Signatures | No
     return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 
 
+def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl: int) -> str | None:
+    """What ``submit.lua`` takes of how the jobs belong to others; None: they don't."""
+    first = submissions[0]
+    after = {
+        str(number): submission.after for number, submission in enumerate(submissions) if submission.after
+    }
+    if not after and first.batch is None and first.parent is None:
+        return None
+    return dumps(
+        {
+            "access": (access or Access(first.owner)).script_args(),
+            "after": after,
+            "batch": first.batch or "",
+            "batch_ttl": max(failure_ttl, *(submission.result_ttl for submission in submissions)),
+            "parent": first.parent or "",
+            "children": MAX_CHILDREN,
+        }
+    )
+
+
 def _submitted(submission: Submission, created_at: datetime) -> Job:
     job = Job(
         id=submission.id,
@@ -284,7 +324,13 @@ def _submitted(submission: Submission, created_at: datetime) -> Job:
         created_at=created_at,
         enqueued_at=created_at,
         owner=submission.owner,
+        after=submission.after,
+        if_failed=submission.if_failed if submission.after else None,
+        batch=submission.batch,
+        parent=submission.parent,
     )
+    if submission.after:
+        return replace(job, status=JobStatus.DEFERRED, enqueued_at=None, scheduled_for=submission.at)
     if submission.at is None:
         return job
     return replace(job, status=JobStatus.SCHEDULED, enqueued_at=None, scheduled_for=submission.at)
@@ -315,6 +361,18 @@ def _decoded(job_id: str, shown: Sequence[Sequence[bytes]]) -> Job:
         raise UnknownJobError(f"What Redis holds under {job_id} can't be read: {error}.") from error
 
 
+def _raise_unlinked(submissions: Sequence[Submission], answer: Sequence[Any]) -> None:
+    """What ``submit.lua`` answers when a job that others shall belong to is not there, as an error."""
+    match answer[0]:
+        case b"dependency":
+            number, entry = answer[1:3]
+            raise UnknownDependencyError(number, entry, submissions[number].after[entry])
+        case b"parent":
+            raise _unknown(submissions[0].parent or "")
+        case b"children":
+            raise ConflictError(f"A job has up to {MAX_CHILDREN} children; nothing was submitted.")
+
+
 def _raise_refusal(job_id: str, access: Access, answer: Sequence[Any]) -> None:
     """What a script answers when it did nothing, as an error."""
     match answer[0]:
@@ -325,6 +383,11 @@ def _raise_refusal(job_id: str, access: Access, answer: Sequence[Any]) -> None:
             raise _unknown(job_id)
         case b"ended":
             raise ConflictError(f"The job is {as_text(answer[1])} already: there is nothing to stop.")
+        case b"blocked":
+            raise ConflictError(
+                f"The job comes after {as_text(answer[1])}, which {as_text(answer[2])}:"
+                " when that one is retried, this job follows."
+            )
         case b"refused":
             raise ConflictError(
                 f"The job is {as_text(answer[1])}: only failed, stopped and canceled jobs can be retried."

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.job import (
+    CANCEL,
+    RUN,
     Job,
     JobError,
     JobStatus,
@@ -46,6 +48,11 @@ SUMMARY_FIELDS = (
     "error",
     "stop_requested",
     "owner",
+    "dependency_ids",
+    "allow_dependency_failures",
+    "failed_dependency",
+    "batch",
+    "parent",
 )
 """The fields of a job's hash that a list shows: all that stay small. The first three ``list.lua`` knows."""
 
@@ -65,6 +72,12 @@ SHOWN_FIELDS = (
     b"progress",
     b"error",
     b"stop_requested",
+    b"batch",
+    b"dependency_ids",
+    b"allow_dependency_failures",
+    b"failed_dependency",
+    b"parent",
+    b"children",
 )
 """Those that one job's document is made of, as ``shown.lua`` names them: first what most jobs have, since the
 values end with the last that there is."""
@@ -158,6 +171,13 @@ def encode_submission(
         fields["retry_intervals"] = dumps(list(submission.retry_delays) or [0])
     if submission.owner is not None:
         fields["owner"] = submission.owner
+    if submission.after:
+        fields["dependency_ids"] = dumps(submission.after)
+        fields["allow_dependency_failures"] = "1" if submission.if_failed == RUN else "0"
+    if submission.batch is not None:
+        fields["batch"] = submission.batch
+    if submission.parent is not None:
+        fields["parent"] = submission.parent
     if submission.trace is not None:
         fields["traceparent"] = submission.trace.traceparent
         if submission.trace.tracestate:
@@ -223,6 +243,18 @@ def decode_delays(text: bytes) -> list[int]:
         raise MalformedJobError("the delays of its retries are not whole seconds")
     found: list[int] = delays
     return found
+
+
+def decode_after(fields: Mapping[bytes, bytes]) -> tuple[str, ...]:
+    """The jobs that a job comes after, from its hash. Raises MalformedJobError."""
+    text = fields.get(b"dependency_ids")
+    try:
+        found: Any = _loads(text) if text else []
+    except (ValueError, RecursionError) as error:
+        raise MalformedJobError("the jobs that it comes after are no JSON") from error
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise MalformedJobError("the jobs that it comes after are no list of ids")
+    return tuple(found)
 
 
 def whole(fields: Mapping[bytes, bytes], name: str, otherwise: int | None = None) -> int:
@@ -293,6 +325,7 @@ def _job(
 ) -> Job:
     try:
         status = JobStatus(_text(fields, "status"))
+        after = decode_after(fields)
         return Job(
             id=job_id,
             task=task,
@@ -305,14 +338,19 @@ def _job(
             interrupted=int(_text(fields, "interrupted") or 0),
             progress=_progress(fields),
             result=_result(record) if status is JobStatus.FINISHED else None,
-            error=_error(fields, record) if status in (JobStatus.FAILED, JobStatus.STOPPED) else None,
+            error=_error(fields, record) if _has_error(fields, status) else None,
             enqueued_at=_time(fields, "enqueued_at") or _enqueued_as_created(fields, status),
-            scheduled_for=_due(fields) if status is JobStatus.SCHEDULED else None,
+            scheduled_for=_due(fields) if status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) else None,
             started_at=_time(fields, "started_at"),
             ended_at=_time(fields, "ended_at"),
             worker=_text(fields, "worker_name") or None,
             stop_requested=status is JobStatus.STARTED and fields.get(b"stop_requested") == b"1",
             owner=_text(fields, "owner") or None,
+            after=after,
+            if_failed=_if_failed(fields) if after else None,
+            batch=_text(fields, "batch") or None,
+            parent=_text(fields, "parent") or None,
+            children=tuple(filter(None, _text(fields, "children").split(","))),
         )
     except (
         ValueError,
@@ -338,6 +376,17 @@ def _enqueued_as_created(fields: Mapping[bytes, bytes], status: JobStatus) -> da
     """When a job was put on its queue for which that is not written: as it was created, unless for later."""
     later = status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) or b"scheduled_for" in fields
     return None if later else _time(fields, "created_at")
+
+
+def _if_failed(fields: Mapping[bytes, bytes]) -> str:
+    return RUN if fields.get(b"allow_dependency_failures") == b"1" else CANCEL
+
+
+def _has_error(fields: Mapping[bytes, bytes], status: JobStatus) -> bool:
+    """Whether a job's error tells why it has that status: one that a client canceled may have an older."""
+    if status is JobStatus.CANCELED:
+        return b"failed_dependency" in fields
+    return status in (JobStatus.FAILED, JobStatus.STOPPED)
 
 
 def _due(fields: Mapping[bytes, bytes]) -> datetime | None:

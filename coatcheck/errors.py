@@ -26,6 +26,7 @@
         ├── PayloadTooLargeError      413
         ├── UnsupportedMediaTypeError 415
         ├── InvalidArgumentsError     422
+        │   └── UnknownDependencyError
         ├── IdempotencyMismatchError  422
         ├── InvalidUploadError        422
         ├── FileMismatchError         422
@@ -268,6 +269,21 @@ class InvalidArgumentsError(ProblemError):
     status = 422
     slug = "invalid-arguments"
     title = "The arguments do not fit the task"
+
+
+class UnknownDependencyError(InvalidArgumentsError):
+    """A job is to come after one that is not there, or is none of the caller's.
+
+    ``job`` is the number of the submission, ``entry`` that in its ``after``, ``id`` what stands there.
+    """
+
+    def __init__(self, job: int, entry: int, job_id: str) -> None:
+        self.job, self.entry, self.id = job, entry, job_id
+        pointer = f"/jobs/{job}/after/{entry}"
+        super().__init__(
+            f"There is no job {job_id}; nothing was submitted.",
+            errors=[FieldError(pointer, "is no job that is kept")],
+        )
 
 
 class IdempotencyMismatchError(ProblemError):

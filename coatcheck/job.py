@@ -35,6 +35,13 @@ ENDED_STATUSES = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOP
 RETRYABLE_STATUSES = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
 """Ended without a result: can be run again."""
 
+CANCEL, RUN = "cancel", "run"
+"""What becomes of a job when one that it comes after does not finish."""
+MAX_AFTER = 100
+"""Most jobs that one comes after."""
+MAX_CHILDREN = 1000
+"""Most jobs that one submits."""
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, which sorts like the numbers
 _SPELLED = (_ALPHABET * 8).encode()
 """A character for each byte, each for as many of them: five random bits of a byte's eight."""
@@ -114,7 +121,10 @@ class JobError:
 class Job:
     """A job as read from Redis in one round trip. Times are in UTC.
 
-    ``owner`` is who submitted it, None where callers were not asked.
+    ``owner`` is who submitted it, None where callers were not asked. ``after``: the jobs that it waits for,
+    and ``if_failed`` what becomes of it when one of them does not finish (None: it waits for none).
+    ``batch``: what it was submitted with. ``parent``: the job that submitted it; ``children``: those that it
+    submitted.
     """
 
     id: str
@@ -135,6 +145,11 @@ class Job:
     worker: str | None = None
     stop_requested: bool = False
     owner: str | None = None
+    after: tuple[str, ...] = ()
+    if_failed: str | None = None
+    batch: str | None = None
+    parent: str | None = None
+    children: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -150,6 +165,9 @@ class Submission:
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever
     happens. ``at``: not before that time. ``trace``: the span that submits it, where tracing is on.
     ``owner``: who submits it, where callers are asked. ``delivery``: the job that tells its end to a URL.
+    ``after``: ids of jobs that must end before, up to MAX_AFTER, and ``if_failed`` what becomes of it when
+    one of them does not finish: CANCEL or RUN. ``batch``: what it is submitted with. ``parent``: the job that
+    submits it.
     """
 
     task: str
@@ -163,6 +181,10 @@ class Submission:
     trace: TraceContext | None = None
     owner: str | None = None
     delivery: Submission | None = None
+    after: tuple[str, ...] = ()
+    if_failed: str = CANCEL
+    batch: str | None = None
+    parent: str | None = None
     id: str = field(default_factory=new_job_id)
 
 

@@ -39,6 +39,14 @@ class Keys:
         """Sorted set of a queue's jobs in one state: wip, finished, failed, canceled, scheduled, deferred."""
         return f"{self.prefix}:{kind}:{queue}"
 
+    def dependents(self, job_id: str) -> str:
+        """Set of the ids of jobs that wait for a job, or need its result, or were canceled because of it."""
+        return f"{self.prefix}:job:{job_id}:dependents"
+
+    def dependencies(self, job_id: str) -> str:
+        """Set of the ids of the jobs that a job waits for, as RQ's readers want it, with RQ's two colons."""
+        return f"{self.prefix}:job::{job_id}:dependencies"
+
     @property
     def workers(self) -> str:
         """Set of the keys of all workers."""
@@ -73,6 +81,15 @@ class Keys:
     def swept(self) -> str:
         """The second at which somebody last looked for ended leases, by Redis' clock."""
         return f"{self.prefix}:swept"
+
+    @property
+    def unsettled(self) -> str:
+        """Sorted set of the ids of jobs to be seen to, since one that they come after has changed."""
+        return f"{self.prefix}:unsettled"
+
+    def batch(self, batch_id: str) -> str:
+        """Hash of a batch: its owner, when it was submitted, its jobs."""
+        return f"{self.prefix}:batch:{batch_id}"
 
     def schedule(self, task: str) -> str:
         """Hash of a periodic task: its last tick and the job of it."""

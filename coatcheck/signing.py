@@ -36,6 +36,9 @@ SIGNED = (
     "retry_intervals",
     "owner",
     "callback",
+    "dependency_ids",
+    "allow_dependency_failures",
+    "parent",
 )
 """The fields of a job's hash that its signature is about, those that it has; and the job's id."""
 SIGNATURE = re.compile(rb"v1:([0-9a-f]{16}):([0-9a-f]{64})")

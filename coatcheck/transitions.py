@@ -11,6 +11,9 @@
   of Redis;
 - ``when``: what triggers it, as the rest of a sentence that begins with "when".
 
+The transitions of ``settle`` happen in the script that changes a job that others come after, and in
+``settle`` itself, which a janitor runs, only what is left over.
+
 The scripts are the truth; ``tests/coatcheck/test_model.py`` holds this table to them, in both directions, and
 ``docs/guarantees.md`` is held to this table. Nothing imports it at run time.
 """
@@ -52,7 +55,38 @@ CLIENT, WORKER, JANITOR, REDIS = Actor.CLIENT, Actor.WORKER, Actor.JANITOR, Acto
 TRANSITIONS = (
     Transition("submit", None, QUEUED, CLIENT, "submit", "it is submitted"),
     Transition("submit for later", None, SCHEDULED, CLIENT, "submit", "it is submitted with a delay"),
+    Transition(
+        "submit after others", None, DEFERRED, CLIENT, "submit", "it is submitted to run after others"
+    ),
+    Transition(
+        "submit in vain",
+        None,
+        CANCELED,
+        CLIENT,
+        "submit",
+        "one that it comes after has ended without a result",
+    ),
     Transition("come due", None, QUEUED, JANITOR, "tick", "a periodic task is due"),
+    Transition("set free", DEFERRED, QUEUED, JANITOR, "settle", "all that it comes after have ended"),
+    Transition(
+        "set free for later",
+        DEFERRED,
+        SCHEDULED,
+        JANITOR,
+        "settle",
+        "all that it comes after have ended, and its time has not come",
+    ),
+    Transition(
+        "cancel after another",
+        DEFERRED,
+        CANCELED,
+        JANITOR,
+        "settle",
+        "one that it comes after failed, was stopped or canceled",
+    ),
+    Transition(
+        "wait again", CANCELED, DEFERRED, JANITOR, "settle", "the one that it was canceled for is retried"
+    ),
     Transition("promote", SCHEDULED, QUEUED, JANITOR, "promote", "its time has come"),
     Transition(
         "take", QUEUED, QUEUED, WORKER, "BLMOVE", "a worker is free; it moves to the list of taken jobs"
@@ -118,12 +152,34 @@ TRANSITIONS = (
     ),
     Transition("cancel queued", QUEUED, CANCELED, CLIENT, "cancel", "a client cancels it, taken or not"),
     Transition("cancel scheduled", SCHEDULED, CANCELED, CLIENT, "cancel", "a client cancels it"),
-    Transition(
-        "cancel deferred", DEFERRED, CANCELED, CLIENT, "cancel", "a client cancels what RQ's tools deferred"
-    ),
+    Transition("cancel deferred", DEFERRED, CANCELED, CLIENT, "cancel", "a client cancels it"),
     Transition("retry failed", FAILED, QUEUED, CLIENT, "retry", "a client wants it run again"),
     Transition("retry stopped", STOPPED, QUEUED, CLIENT, "retry", "a client wants it run again"),
     Transition("retry canceled", CANCELED, QUEUED, CLIENT, "retry", "a client wants it run again"),
+    Transition(
+        "retry failed after others",
+        FAILED,
+        DEFERRED,
+        CLIENT,
+        "retry",
+        "the same, and it comes after one that runs",
+    ),
+    Transition(
+        "retry stopped after others",
+        STOPPED,
+        DEFERRED,
+        CLIENT,
+        "retry",
+        "the same, and it comes after one that runs",
+    ),
+    Transition(
+        "retry canceled after others",
+        CANCELED,
+        DEFERRED,
+        CLIENT,
+        "retry",
+        "the same, and it comes after one that runs",
+    ),
     Transition("expire finished", FINISHED, None, REDIS, "EXPIRE", "its result's time to live is over"),
     Transition("expire failed", FAILED, None, REDIS, "EXPIRE", "a failure's time to live is over"),
     Transition("expire stopped", STOPPED, None, REDIS, "EXPIRE", "a failure's time to live is over"),

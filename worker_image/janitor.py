@@ -21,6 +21,8 @@ TRIM_SECONDS = 5.0
 TRIM_BATCHES = 100
 """How often in one round BATCH entries of one registry are dropped."""
 
+SETTLE_CALLS = 20
+"""How often in one round jobs are seen to whose dependencies changed, about 1,000 dependencies each."""
 PRUNE_BATCH = 500
 """About how many entries of a list are held to their jobs in one round."""
 
@@ -46,6 +48,9 @@ class Janitor:
                 self._keys.queue(queue),
             ]
             self._scripts.run("promote", keys, queue, PATIENCE, BATCH)
+        for _ in range(SETTLE_CALLS):
+            if not self._scripts.run("settle", []):
+                break
         swept = sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)
         if time.monotonic() - self._trimmed >= TRIM_SECONDS:
             self._trim()

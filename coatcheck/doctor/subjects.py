@@ -28,7 +28,17 @@ RQ_ONLY = re.compile(
 )
 """Keys of RQ's data model that Coatcheck never writes: let be (rq 3: the same files as in ``keys.py``)."""
 
-SINGLE = {"queues", "index", "owned", "leases", "workers", "swept", "doctor:lost", "doctor:swept"}
+SINGLE = {
+    "queues",
+    "index",
+    "owned",
+    "leases",
+    "unsettled",
+    "workers",
+    "swept",
+    "doctor:lost",
+    "doctor:swept",
+}
 """Keys that a namespace has one of."""
 
 _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -46,7 +56,7 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"file:(.+)", "file"),
     )
 )
-_NOTHING_TO_CHECK = re.compile(r"schedule:(.+)", re.S)
+_NOTHING_TO_CHECK = re.compile(r"batch:(.+)|schedule:(.+)", re.S)
 _OF_AN_OWNER = re.compile(r"waiting:(.+)", re.S)
 _OF_A_QUEUE = re.compile(rf"(?:queue|workers|{'|'.join(REGISTRIES)}):(.+?)(?::intermediate)?", re.S)
 

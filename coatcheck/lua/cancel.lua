@@ -1,4 +1,4 @@
--- Needs: keys, values, full, access, shown, ending
+-- Needs: keys, values, full, access, shown, dependencies, ending, settling
 -- Cancel a job that waits, or ask for the stop of one that runs. KEYS: job.
 -- ARGV: prefix, id, owner and tasks of who asks, a token of this call. Returns {'job', what is shown},
 -- {'ended', status}, {'unknown'} or {'forbidden', task}. A call that comes again since its answer was lost has been
@@ -28,4 +28,5 @@ else
 end
 redis.call('HSET', KEYS[1], 'cancel_token', token)
 finish(id, queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
+if unsettled then settle() end
 return {'job', shown(id)}

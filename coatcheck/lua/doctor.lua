@@ -1,4 +1,4 @@
--- Needs: keys, clock, values, lists
+-- Needs: keys, clock, values, lists, dependencies
 -- What is wrong with some subjects; with the mode 'mend' also the cure, in the same transaction.
 -- KEYS: leases, the leases that a sweep shall end at once, the time of that sweep. ARGV: prefix, mode, limits as JSON, then three words for each subject: what it is, and two
 -- that name it (coatcheck/doctor/subjects.py).
@@ -141,10 +141,21 @@ local function settle_started(id, job)
   end
 end
 
+-- Whether a job that has not ended may need the result of this one.
+local function needed(id)
+  for _, each in ipairs(ask('SMEMBERS', dependents_of(id)) or {}) do
+    local status = read(each).status
+    if status and not ended[status] then return true end
+  end
+  return false
+end
+
 local function settle_ended(id, job, ttl)
   local registry = key(registries[job.status], job.queue)
   local score = score_of(registry, id)
-  if ttl == -1 then
+  if ttl == -1 and job.status == 'finished' and score and needed(id) then
+    return
+  elseif ttl == -1 then
     found('ended-without-ttl', job.status, function()
       local field = job.status == 'finished' and 'result_ttl' or 'failure_ttl'
       local seconds = tonumber(default(redis.call('HGET', key('job', id), field), limit[field])) or limit[field]
@@ -319,7 +330,7 @@ local function stream(what, id)
   local job = read(id)
   if not job.exists then
     found('orphan-' .. what, '', function() redis.call('DEL', name) end)
-  elseif ended[job.status] and redis.call('PTTL', name) == -1 then
+  elseif ended[job.status] and redis.call('PTTL', name) == -1 and not (job.status == 'finished' and needed(id)) then
     found(what .. '-without-ttl', job.status, function()
       local ttl = redis.call('PTTL', key('job', id))
       if ttl > 0 then redis.call('PEXPIRE', name, ttl) end

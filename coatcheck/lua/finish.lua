@@ -1,4 +1,4 @@
--- Needs: keys, clock, values, full, queues, runs, release, printed, ending
+-- Needs: keys, clock, values, full, queues, runs, release, printed, dependencies, ending, settling
 -- The end of a run, and the begin of the next. KEYS: job, leases, results, queue.
 -- ARGV: prefix, id, execution, queue, worker, outcome, base64 of the result's JSON ('' = null; with
 -- 'unknown' the progress to show), base64 of the traceback, the error as JSON, seconds until a retry,
@@ -140,6 +140,7 @@ end
 
 even_when_full()
 local answer = {conclude()}
+if unsettled then settle() end
 local first = begin_next(executions[1], false, answer)
 local second = begin_next(executions[2], true, answer)
 if redis.call('EXISTS', key('worker', worker) .. ':executions') == 0 then show_state(worker, 'idle') end

@@ -1,4 +1,4 @@
--- Needs: keys, clock, values, full, queues, release, ending
+-- Needs: keys, clock, values, full, queues, release, dependencies, ending, settling
 -- Deal with jobs whose worker shows no sign of life. KEYS: leases, time of the last sweep.
 -- ARGV: prefix, how often a job may lose its worker, base64 of the record's text for a lost worker and
 -- for a job that loses each one, the two errors as JSON, how many jobs at most, seconds of a lease.
@@ -65,4 +65,5 @@ for _, member in ipairs(found) do
     end
   end
 end
+if unsettled then settle() end
 return done

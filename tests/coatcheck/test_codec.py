@@ -436,6 +436,6 @@ def test_result_error_and_due_time_belong_to_their_status() -> None:
         job = decoded(status)
         assert job.result == ([1] if status is JobStatus.FINISHED else None)
         assert job.error == (error if status in (JobStatus.FAILED, JobStatus.STOPPED) else None)
-        assert job.scheduled_for == (due if status is JobStatus.SCHEDULED else None)
+        assert job.scheduled_for == (due if status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) else None)
         assert job.stop_requested == (status is JobStatus.STARTED)
         assert (job.progress, job.attempt, job.interrupted) == (Progress(0.25, "quarter"), 2, 1)

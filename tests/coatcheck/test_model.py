@@ -33,7 +33,7 @@ from coatcheck.adapter import QueueAdapter
 from coatcheck.catalog import TaskSpec
 from coatcheck.connection import as_text
 from coatcheck.errors import ConflictError, IdempotencyMismatchError, UnknownJobError
-from coatcheck.job import ENDED_STATUSES, RETRYABLE_STATUSES, JobStatus, Submission, utcnow
+from coatcheck.job import CANCEL, ENDED_STATUSES, RETRYABLE_STATUSES, RUN, JobStatus, Submission, utcnow
 from coatcheck.keys import Keys
 from coatcheck.recovery import MAX_LOST
 from coatcheck.schedule import Schedule
@@ -90,6 +90,13 @@ class ModelJob:
     result: Any = None
     told: list[str] = field(default_factory=list)
     """What those who wait for its end must have heard."""
+    after: list[str] = field(default_factory=list)
+    run_all_the_same: bool = False
+    given_up: bool = False
+    """Whether it was canceled because of one that it comes after."""
+    released: bool = False
+    """Whether it was on its queue before."""
+    later: bool = False
 
     @property
     def waits(self) -> bool:
@@ -206,10 +213,38 @@ class Jobs(RuleBasedStateMachine):
             job = self.jobs[each.id] = ModelJob(each.id, None, retries, retries or 0)
             job.go("submit for later" if later else "submit")
             if not later:
-                self.queue.waiting.append(job.id)
+                self.enqueue(job)
         assert [job.id for job in answer] == [each.id for each in batch]
         if key is not None:
             self.submitted[key] = (fingerprint, [each.id for each in batch])
+
+    @precondition(lambda self: 0 < len(self.jobs_that(lambda job: job.status)) < 8)
+    @rule(pick=Pick, other=Pick, run=st.booleans(), later=st.booleans(), retries=st.sampled_from([None, 1]))
+    def submit_after(
+        self, pick: int, other: int | None = None, run: bool = False, later: bool = False, retries: Any = None
+    ) -> None:
+        """After one job or two, whatever they are."""
+        kept = self.jobs_that(lambda job: job.status)
+        chosen = (kept[each % len(kept)].id for each in (pick, other) if each is not None)
+        after = list(dict.fromkeys(chosen))
+        at = utcnow() + timedelta(hours=1) if later else None
+        submission = Submission(
+            "t", {}, "default", 60, 600, retries, at=at, after=tuple(after), if_failed=RUN if run else CANCEL
+        )
+        job = self.jobs[submission.id] = ModelJob(submission.id, None, retries, retries or 0)
+        job.after, job.run_all_the_same, job.later = after, run, later
+        expected = self.verdict(job)
+        if expected == "never":
+            job.go("submit in vain")
+            job.given_up = True
+        elif expected == "wait":
+            job.go("submit after others")
+        else:
+            job.go("submit for later" if later else "submit")
+            if not later:
+                self.enqueue(job)
+        [answer] = self.adapter.submit([submission])
+        assert (answer.status, answer.after) == (job.status, tuple(after))
 
     @precondition(lambda self: len(self.jobs_that(lambda job: job.status)) < 8)
     @rule()
@@ -240,6 +275,7 @@ class Jobs(RuleBasedStateMachine):
             job.seen_taken = ""
             self.queue.drop(job.id)
             job.due = False
+            self.settle(job)
         answer = self.adapter.cancel(job.id)
         assert answer.status == job.status
         assert answer.stop_requested == (job.status is JobStatus.STARTED)
@@ -252,12 +288,18 @@ class Jobs(RuleBasedStateMachine):
             with pytest.raises(UnknownJobError if job.status is None else ConflictError):
                 self.adapter.retry(job.id)
             return
-        job.go(f"retry {job.status}")
-        job.retries_left = job.retries or 0
-        job.interrupted = job.lost = 0
-        job.stop_requested, job.seen_taken, job.unknown_since = False, "", ""
-        self.queue.waiting.append(job.id)
-        assert self.adapter.retry(job.id).status is JobStatus.QUEUED
+        may = self.verdict(job) if job.run_all_the_same or not job.released else "on"
+        if may == "never":
+            with pytest.raises(ConflictError, match="after"):
+                self.adapter.retry(job.id)
+            return
+        job.go(f"retry {job.status}" + (" after others" if may == "wait" else ""))
+        self.revive(job)
+        job.later = False
+        if may == "on":
+            self.enqueue(job)
+        self.settle(job)
+        assert self.adapter.retry(job.id).status == job.status
 
     @precondition(lambda self: self.jobs)
     @rule(pick=Pick)
@@ -270,7 +312,9 @@ class Jobs(RuleBasedStateMachine):
             return
         found, page = self.adapter.get(job.id), self.adapter.log(job.id)
         assert found.result == (job.result if job.status is JobStatus.FINISHED else None)
-        assert (found.error is not None) == (job.status in (JobStatus.FAILED, JobStatus.STOPPED))
+        assert (found.error is not None) == (
+            job.status in (JobStatus.FAILED, JobStatus.STOPPED) or job.given_up
+        )
         assert found.stop_requested == (job.status is JobStatus.STARTED and job.stop_requested)
         assert (page.text, page.ended) == (job.log, job.status in ENDED_STATUSES)
 
@@ -346,6 +390,8 @@ class Jobs(RuleBasedStateMachine):
             delay = 60
         if self.holds(job, execution):
             self.end(job, outcome, delay)
+            if job.status in ENDED_STATUSES:
+                self.settle(job)
             job.ended = (execution, str(job.status))
             job.execution, job.lease_over, job.stop_requested = "", False, False
             coming = self.begin_next(worker, following)
@@ -437,7 +483,7 @@ class Jobs(RuleBasedStateMachine):
         for job_id in due:
             self.jobs[job_id].go("promote")
             self.jobs[job_id].due = False
-            self.queue.waiting.append(job_id)
+            self.enqueue(self.jobs[job_id])
         for job_id in list(self.queue.taken):
             job = self.jobs[job_id]
             if job.seen_taken == "long ago":
@@ -451,6 +497,7 @@ class Jobs(RuleBasedStateMachine):
 
     def sweep(self) -> list[tuple[str, str]]:
         swept = []
+        over = []
         for job in sorted(self.jobs.values(), key=lambda job: job.id):
             if not job.lease_over:
                 continue
@@ -467,7 +514,62 @@ class Jobs(RuleBasedStateMachine):
                 self.queue.waiting.insert(0, job.id)
             job.execution, job.lease_over, job.stop_requested = "", False, False
             swept.append((job.id, str(job.status)))
+            if job.status in ENDED_STATUSES:
+                over.append(job)
+        self.settle(*over)
         return swept
+
+    # What comes after others
+
+    def verdict(self, job: ModelJob) -> str:
+        """What the jobs that it comes after let it do."""
+        states = [self.jobs[each].status for each in job.after]
+        if not job.run_all_the_same and any(
+            state is None or state in ENDED_STATUSES - {JobStatus.FINISHED} for state in states
+        ):
+            return "never"
+        return "wait" if any(state is not None and state not in ENDED_STATUSES for state in states) else "on"
+
+    def settle(self, *changed: ModelJob) -> None:
+        """What becomes of those that come after jobs that ended or begin anew, and after these, and so on."""
+        unsettled = {each.id for job in changed for each in self.dependents(job)}
+        while unsettled:
+            job = self.jobs[min(unsettled)]
+            unsettled.discard(job.id)
+            if job.given_up and self.verdict(job) != "never":
+                job.go("wait again")
+                self.revive(job)
+                unsettled |= {each.id for each in self.dependents(job)}
+            if job.status is not JobStatus.DEFERRED or not job.after:
+                continue
+            may = self.verdict(job)
+            if may == "never":
+                job.go("cancel after another")
+                job.given_up = True
+                unsettled |= {each.id for each in self.dependents(job)}
+            elif may == "on":
+                job.go("set free for later" if job.later else "set free")
+                if not job.later:
+                    self.enqueue(job)
+
+    def dependents(self, job: ModelJob) -> list[ModelJob]:
+        return self.jobs_that(lambda other: job.id in other.after)
+
+    def needed(self, job: ModelJob) -> bool:
+        """Whether it is kept since its result may be needed."""
+        return job.status is JobStatus.FINISHED and any(
+            other.status is not None and other.status not in ENDED_STATUSES for other in self.dependents(job)
+        )
+
+    def revive(self, job: ModelJob) -> None:
+        job.retries_left = job.retries or 0
+        job.interrupted = job.lost = 0
+        job.stop_requested, job.seen_taken, job.unknown_since = False, "", ""
+        job.given_up = False
+
+    def enqueue(self, job: ModelJob) -> None:
+        job.released = True
+        self.queue.waiting.append(job.id)
 
     @precondition(lambda self: self.jobs_that(lambda job: job.waits))
     @rule(pick=Pick)
@@ -490,16 +592,24 @@ class Jobs(RuleBasedStateMachine):
             job.unknown_since = "long ago"
             self.client.hset(key, "unknown_since", PAST)
 
-    @precondition(lambda self: self.jobs_that(lambda job: job.status in ENDED_STATUSES))
+    @precondition(lambda self: self.jobs_that(self.may_expire))
     @rule(pick=Pick)
     def expire(self, pick: int) -> None:
         """A job's time to live is over; a janitor drops what lists it."""
-        ended = self.jobs_that(lambda job: job.status in ENDED_STATUSES)
+        ended = self.jobs_that(self.may_expire)
         job = ended[pick % len(ended)]
         registry = {"stopped": "failed"}.get(str(job.status), str(job.status))
         job.go(f"expire {job.status}")
         job.ended = ("", "")
-        for key in (self.keys.job(job.id), self.keys.results(job.id), self.keys.log(job.id)):
+        job.given_up = False
+        keys = self.keys
+        for key in (
+            keys.job(job.id),
+            keys.results(job.id),
+            keys.log(job.id),
+            keys.dependents(job.id),
+            keys.dependencies(job.id),
+        ):
             assert self.client.pexpire(key, 0) or key != self.keys.job(job.id)
         self.client.zadd(self.keys.registry(registry, "default"), {job.id: PAST})
 
@@ -515,7 +625,9 @@ class Jobs(RuleBasedStateMachine):
     @precondition(lambda self: len(self.queue.waiting) > 3)
     @rule()
     def defer(self) -> None:
-        """RQ's own tools put a job aside; Coatcheck has no transition that does."""
+        """RQ's own tools put a job aside, of which nobody knows what it waits for."""
+        if self.jobs[self.queue.waiting[-1]].after:
+            return
         job = self.jobs[self.queue.waiting.pop()]
         job.status = JobStatus.DEFERRED
         self.client.rpop(self.keys.queue("default"))
@@ -561,6 +673,9 @@ class Jobs(RuleBasedStateMachine):
         assert [job.id for job in self.jobs.values() if job.told] == []
 
     # Choosing
+
+    def may_expire(self, job: ModelJob) -> bool:
+        return job.status in ENDED_STATUSES and not self.needed(job)
 
     def any_job(self, pick: int) -> ModelJob:
         return list(self.jobs.values())[pick % len(self.jobs)]
@@ -648,8 +763,41 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
     do("submit", "take", "begin", "cancel", "die", "time_passes", "tick")
     do("submit", count=4)
     do("defer", "cancel")
+    # The queue is worked off first, so that what follows begins at once.
+    do(*["take", "begin", "finish"] * 3)
+    do(*["expire"] * 6)
+    after_others(machine, do)
     assert {each.name for each in TRANSITIONS} == SEEN
     machine.teardown()
+
+
+def after_others(machine: Jobs, do: Callable[..., None]) -> None:
+    """The part of the story in which jobs come after others."""
+    do("submit", "submit_after", "take", "begin", "finish", "take", "begin", "finish")
+    do("submit_after")
+    do("cancel")
+    do("submit_after")
+    do(*["expire"] * 4)
+    do("submit")
+    do("submit_after", later=True)
+    do("take", "begin", "finish", "cancel")
+    do(*["expire"] * 2)
+    do("submit", "submit_after", "take", "begin")
+    do("finish", outcome="failed")
+    first, second = len(machine.jobs) - 2, len(machine.jobs) - 1
+    machine.retry(first)
+    machine.cancel(second)
+    machine.retry(second)
+    for outcome in ("failed", "stopped"):
+        machine.cancel(first)
+        do("submit_after", run=True)  # after the second one, which is canceled
+        do("take", "begin")
+        do("finish", outcome=outcome)
+        machine.retry(first)
+        do("retry", "cancel")
+        machine.expire(-1)
+    machine.nothing_is_wrong_in_redis()
+    machine.redis_and_model_agree()
 
 
 def test_workers_that_gave_a_job_back_do_not_make_it_poisonous(make_machine: Callable[[], Jobs]) -> None:

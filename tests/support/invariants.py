@@ -6,6 +6,8 @@ Independent of the product's own code that reads it: it looks at the keys as the
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Collection
@@ -81,14 +83,25 @@ def place(name: str, status: str) -> float:
     return int(hashlib.sha1(name.encode()).hexdigest()[:11], 16) * 16 + 1 + STATUSES.index(status)
 
 
+def dependencies(job: dict[str, str]) -> list[str]:
+    """The ids of the jobs that a job comes after. Takes its hash."""
+    found: list[str] = json.loads(job.get("dependency_ids", "[]"))
+    return found
+
+
 class _Checker:
     def __init__(self, namespace: Namespace, expired: Collection[str]) -> None:
         self._namespace = namespace
         self._expired = set(expired)
         self._found: list[str] = []
         self._jobs: dict[str, dict[str, str]] = {
-            rest: content for kind, rest, content in self._all() if kind == "job"
+            rest: content for kind, rest, content in self._all() if kind == "job" and ":" not in rest
         }
+        self._dependents: dict[str, list[str]] = defaultdict(list)
+        for job_id, job in self._jobs.items():
+            for each in dependencies(job):
+                self._dependents[each].append(job_id)
+        self._unsettled = {member for member, _ in self._content("unsettled", [])}
         self._leases = {member for member, _ in self._content("leases", [])}
         self._places: dict[str, list[str]] = defaultdict(list)
 
@@ -101,6 +114,8 @@ class _Checker:
         self._check_strangers()
         self._check_leases()
         self._check_counts()
+        self._check_dependents()
+        self._check_batches()
         return self._found
 
     def _check_fields(self, job_id: str, job: dict[str, str]) -> None:
@@ -136,10 +151,76 @@ class _Checker:
 
     def _check_times_to_live(self, job_id: str, job: dict[str, str]) -> None:
         ended = job.get("status") in ENDED
-        for kind in ("job", "results", "log"):
-            _, ttl = self._namespace.get(f"{kind}:{job_id}", (None, None))
-            right = ttl is None or (ttl >= 0) == ended
+        needed, unsettled = self._needed(job_id)
+        if job.get("status") == "finished" and unsettled:
+            return  # it may be needed or not
+        for name in (f"job:{job_id}", f"results:{job_id}", f"log:{job_id}", f"job:{job_id}:dependents"):
+            _, ttl = self._namespace.get(name, (None, None))
+            right = ttl is None or (ttl >= 0) == (ended and not (job.get("status") == "finished" and needed))
+            kind = name.replace(job_id, "...")
             self._demand(right, f"{job_id} is {job.get('status')}, but its {kind} lives for {ttl} s")
+
+    def _needed(self, job_id: str) -> tuple[bool, bool]:
+        """Whether a job that has not ended comes after it; and whether one that does is to be seen to."""
+        dependents = self._dependents[job_id]
+        unended = any(self._jobs[other].get("status") not in ENDED for other in dependents)
+        return unended, bool(self._unsettled.intersection(dependents))
+
+    def _check_dependents(self) -> None:
+        """Each job that waits for others, or may come back to that, is known to them; none waits in vain."""
+        listed: dict[str, set[str]] = {
+            job_id: set(self._content(f"job:{job_id}:dependents", [])) for job_id in self._jobs
+        }
+        for name in self._namespace:
+            if match := re.fullmatch(r"job:(?:([^:]+):dependents|:([^:]+):dependencies)", name):
+                owner = match[1] or match[2]
+                gone = owner not in self._jobs and owner not in self._expired
+                self._demand(not gone, f"there is {name}, but no job")
+        for job_id, job in self._jobs.items():
+            after, status = dependencies(job), job.get("status")
+            for other in listed[job_id]:
+                knows = other not in self._jobs or job_id in dependencies(self._jobs[other])
+                self._demand(
+                    knows, f"{other} does not come after {job_id}, which has it among its dependents"
+                )
+            if not after:
+                continue
+            for_rq, ttl = self._namespace.get(f"job::{job_id}:dependencies", ([], -1))
+            right = sorted(for_rq) == sorted(set(after)) and (ttl >= 0) == (status in ENDED)
+            self._demand(right, f"{job_id} comes after {after}, for RQ's readers after {for_rq} ({ttl} s)")
+            if job_id in self._unsettled:
+                continue
+            self._check_waiting(job_id, job, after)
+            for each in set(after) & self._jobs.keys():
+                finished = self._jobs[each].get("status") == "finished"
+                wanted = status not in ENDED or ("failed_dependency" in job and not finished)
+                wrong = f"{job_id} is {status} and comes after {each}, whose dependents are {listed[each]}"
+                self._demand((job_id in listed[each]) == wanted, wrong)
+
+    def _check_waiting(self, job_id: str, job: dict[str, str], after: list[str]) -> None:
+        """A job waits for others as long as it has to, and no longer."""
+        states = [self._jobs.get(each, {}).get("status") for each in after]
+        unended = [state for state in states if state is not None and state not in ENDED]
+        in_vain = [state for state in states if state in (None, "failed", "stopped", "canceled")]
+        tolerant, status = job.get("allow_dependency_failures") == "1", job.get("status")
+        told = f"{job_id} is {status}, and what it comes after is {states}"
+        if status == "deferred":
+            self._demand(bool(unended) and (tolerant or not in_vain), told)
+        elif "failed_dependency" in job:
+            self._demand(status == "canceled" and bool(in_vain) and not tolerant, told)
+        elif status not in ENDED and not tolerant:
+            self._demand(not unended and not in_vain, told)
+
+    def _check_batches(self) -> None:
+        """Of each batch it is known how many of its jobs have not ended; it is kept until all have."""
+        for kind, rest, batch in self._all():
+            if kind == "batch":
+                jobs = [self._jobs[job_id] for job_id in batch["jobs"].split(",") if job_id in self._jobs]
+                unended = sum(job.get("status") not in ENDED for job in jobs)
+                ttl = self._namespace[f"batch:{rest}"][1]
+                right = int(batch["open"]) == unended and (ttl >= 0) == (unended == 0)
+                told = f"{unended} jobs that have not ended, not {batch['open']}; it lives {ttl} s"
+                self._demand(right, f"batch {rest} has {told}")
 
     def _find_places(self) -> None:
         now = time.time()

@@ -1,11 +1,9 @@
--- Needs: keys, clock, calendar, queues
+-- Needs: keys, clock, calendar, queues, batches, dependencies
 
 -- Tell the end of a job to its callback: the delivery that its hash carries becomes a job of its own, at the
 -- head of its queue. What is no delivery, or would replace another job, is dropped. Returns how long the job is
 -- kept: at least until the last attempt (coatcheck/callbacks.py).
-local function call_back(id, ttl)
-  local delivery = redis.call('HGET', key('job', id), 'delivery')
-  if not delivery then return ttl end
+local function call_back(id, delivery, ttl)
   local carried, names, fields = redis.call('HGETALL', key('job', id)), {}, {}
   for i = 1, #carried, 2 do
     local name = string.match(carried[i], '^delivery[.](.*)$')
@@ -25,12 +23,23 @@ local function call_back(id, ttl)
 end
 
 -- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
+-- Scripts that use it see to what comes after the job with `settle`.
 local function finish(id, queue, status, registry, ttl)
-  ttl = call_back(id, ttl)
+  local job = redis.call('HMGET', key('job', id), 'delivery', 'dependency_ids', 'batch', 'failed_dependency')
+  if job[1] then ttl = call_back(id, job[1], ttl) end
   set_status(id, queue, status, 'ended_at', iso())
   redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
   redis.call('EXPIRE', key('job', id), ttl)
   redis.call('EXPIRE', key('results', id), ttl)
   redis.call('EXPIRE', key('log', id), ttl)
   redis.call('PUBLISH', key('ended', id), status)
+  if redis.call('EXISTS', dependents_of(id)) == 1 then
+    unsettle(id)
+    if status == 'finished' then keep_finished(id, true) else redis.call('EXPIRE', dependents_of(id), ttl) end
+  end
+  if job[2] then
+    let_go(id, read_ids(job[2]), status == 'canceled' and job[4])
+    redis.call('EXPIRE', dependencies_for_rq(id), ttl)
+  end
+  if job[3] then count_open(job[3], -1) end
 end

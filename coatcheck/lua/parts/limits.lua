@@ -1,7 +1,8 @@
 -- Needs: keys, clock
 
 -- Limits of what waits, shared by the scripts that put more on a queue. Given as three numbers in a text, 0 for
--- none: jobs that wait on a queue (scheduled ones too), jobs of an owner that wait, jobs of an owner in a minute.
+-- none: jobs that wait on a queue (scheduled and deferred ones too), jobs of an owner that wait, jobs of an owner in
+-- a minute.
 local function limits_of(text)
   local queued, waiting, per_minute = string.match(text, '^(%d+) (%d+) (%d+)$')
   return {queued = tonumber(queued), waiting = tonumber(waiting), per_minute = tonumber(per_minute)}
@@ -41,7 +42,7 @@ end
 local function waiting_on(queue)
   local list = key('queue', queue)
   return redis.call('LLEN', list) + redis.call('LLEN', list .. ':intermediate')
-    + redis.call('ZCARD', key('scheduled', queue))
+    + redis.call('ZCARD', key('scheduled', queue)) + redis.call('ZCARD', key('deferred', queue))
 end
 
 -- Let more jobs of an owner in, or not; `counts` tells how many for each queue. Returns what refuses them, or

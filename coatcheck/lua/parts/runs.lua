@@ -11,7 +11,7 @@ end
 local function to_run(id)
   local names = {'data', 'timeout', 'attempt', 'at_most_once', 'retries', 'retries_left', 'retry_intervals',
     'enqueued_at', 'started_at', 'traceparent', 'tracestate', 'lost',
-    'origin', 'result_ttl', 'failure_ttl', 'owner', 'callback', 'signature'}
+    'origin', 'result_ttl', 'failure_ttl', 'owner', 'callback', 'signature', 'dependency_ids', 'allow_dependency_failures', 'parent'}
   local values, found = redis.call('HMGET', key('job', id), unpack(names)), {}
   for i, name in ipairs(names) do
     if values[i] then

@@ -2,7 +2,8 @@
 
 -- The fields that clients are shown of a job: SHOWN_FIELDS in codec.py.
 local SHOWN = {'data', 'status', 'origin', 'created_at', 'owner', 'attempt', 'enqueued_at', 'started_at', 'ended_at',
-  'worker_name', 'scheduled_for', 'interrupted', 'progress', 'error', 'stop_requested'}
+  'worker_name', 'scheduled_for', 'interrupted', 'progress', 'error', 'stop_requested',
+  'batch', 'dependency_ids', 'allow_dependency_failures', 'failed_dependency', 'parent', 'children'}
 local HAS_RESULTS = {finished = true, failed = true, stopped = true}
 
 -- What clients are shown of a job: the values of these fields, as far as there are any, and of one that has ended
