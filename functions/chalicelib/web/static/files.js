@@ -59,6 +59,6 @@ export function typeOf({ name, type }, types) {
 export function fault(size, type, { "x-types": types = [], "x-max-size": most }) {
   if (most !== undefined && size > most) return `This may have at most ${bytes(most)}.`;
   const fits = (/** @type {string} */ one) =>
-    one === type || (one.endsWith("/*") && type.startsWith(one.slice(0, -1)));
+    one === type || (one.endsWith("*") && type.startsWith(one.slice(0, -1)));
   return types.length && !types.some(fits) ? `This should be ${types.join(" or ")}.` : "";
 }
