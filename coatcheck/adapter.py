@@ -41,6 +41,7 @@ from coatcheck.settings import Settings
 
 if TYPE_CHECKING:
     from coatcheck.catalog import TaskSpec
+    from coatcheck.files.desk import FileDesk
     from coatcheck.schedules import ScheduleState
     from coatcheck.signing import Signatures
     from coatcheck.waiting import Waiters
@@ -140,6 +141,15 @@ class QueueAdapter:
         from coatcheck.waiting import Waiters
 
         return Waiters(self._redis, self._keys, self._settings.wait_seats)
+
+    @cached_property
+    def files(self) -> FileDesk | None:
+        """What is done with files; None: files are off. Raises SettingsError."""
+        if not self._settings.files:
+            return None
+        from coatcheck.files.desk import open_desk
+
+        return open_desk(self._redis, self._keys, self._settings, self.get)
 
     def cancel(self, job_id: str, access: Access = EVERYTHING) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs. In one round trip.
@@ -328,6 +338,7 @@ def _submitted(submission: Submission, created_at: datetime) -> Job:
         if_failed=submission.if_failed if submission.after else None,
         batch=submission.batch,
         parent=submission.parent,
+        files=submission.files,
     )
     if submission.after:
         return replace(job, status=JobStatus.DEFERRED, enqueued_at=None, scheduled_for=submission.at)
