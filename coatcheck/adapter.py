@@ -63,6 +63,7 @@ class QueueAdapter:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
         self._limits = Limits.of(settings)
+        self._limits_text = str(self._limits)
         self._signatures = signatures_of(settings)
 
     def submit(
@@ -96,7 +97,7 @@ class QueueAdapter:
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
             owner,
-            str(self._limits),
+            self._limits_text,
         ]
         if batch is not None:
             submissions = [replace(submission, batch=batch) for submission in submissions]
@@ -108,7 +109,8 @@ class QueueAdapter:
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
         with reaching_redis():
-            answer = self._scripts.run("submit", keys, *args, durable=True)
+            script = "submit" if links is None else "submit_linked"
+            answer = self._scripts.run(script, keys, *args, durable=True)
         if answer[0] == b"mismatch":
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for a request with another task, other arguments or options."
@@ -167,7 +169,7 @@ class QueueAdapter:
         ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
         limit.
         """
-        args = [_token(), str(self._limits)]
+        args = [_token(), self._limits_text]
         answer = self._ask("retry", job_id, access, *args)
         if answer[0] == b"callback":
             url, queue, owner = map(as_text, answer[1:])
@@ -305,7 +307,7 @@ def packed(submission: Submission, failure_ttl: int, signatures: Signatures | No
 
 
 def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl: int) -> str | None:
-    """What ``submit.lua`` takes of how the jobs belong to others; None: they don't."""
+    """What ``submit_linked.lua`` takes of how the jobs belong to others; None: they don't."""
     first = submissions[0]
     after = {
         str(number): submission.after for number, submission in enumerate(submissions) if submission.after
@@ -373,7 +375,7 @@ def _decoded(job_id: str, shown: Sequence[Sequence[bytes]]) -> Job:
 
 
 def _raise_unlinked(submissions: Sequence[Submission], answer: Sequence[Any]) -> None:
-    """What ``submit.lua`` answers when a job that others shall belong to is not there, as an error."""
+    """What ``submit_linked.lua`` answers when a job that others shall belong to is not there, as an error."""
     match answer[0]:
         case b"dependency":
             number, entry = answer[1:3]

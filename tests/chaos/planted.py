@@ -146,12 +146,12 @@ BUGS = (
         (
             Edit(
                 "coatcheck/adapter.py",
-                '            answer = self._scripts.run("submit", keys, *args, durable=True)\n',
+                "            answer = self._scripts.run(script, keys, *args, durable=True)\n",
                 "            import threading\n"
                 "            from datetime import UTC, datetime\n\n"
-                "            later = lambda: self._scripts.run('submit', keys, *args)\n"
+                "            later = lambda: self._scripts.run(script, keys, *args)\n"
                 "            threading.Timer(0.3, later).start()\n"
-                "            answer = [b'new', datetime.now(UTC).isoformat().encode(), []]\n",
+                "            answer = [b'new', datetime.now(UTC).isoformat().encode()]\n",
             ),
         ),
     ),
