@@ -81,6 +81,19 @@ def refusing(status: int, times: int = 99, body: str = "") -> Any:
     return fault
 
 
+def holding(form: FileForm) -> list[Route]:
+    """What is sent to the store from now on, and not answered."""
+    held: list[Route] = []
+
+    def fault(route: Route) -> bool:
+        if "/fake-store/" in route.request.url:
+            held.append(route)
+        return "/fake-store/" in route.request.url
+
+    form.uploads.fault = fault
+    return held
+
+
 def test_a_file_is_chosen_sent_and_known_by_its_id(form: FileForm) -> None:
     assert form.read() == {"value": {}, "errors": [{"pointer": "/table", "detail": "This needs a value."}]}
     expect(form.note).to_have_text("or drop it here")
@@ -171,8 +184,7 @@ def test_what_the_store_refuses_for_good_is_told(form: FileForm) -> None:
 
 
 def test_an_upload_shows_how_far_it_is_and_is_cancelled(form: FileForm) -> None:
-    held: list[Route] = []
-    form.uploads.fault = lambda route: "/fake-store/" in route.request.url and not held.append(route)
+    holding(form)
     form.input.set_input_files(payload("sales.csv"))
     expect(form.note).to_have_text("Uploading sales.csv")
     expect(form.bar).to_be_visible()
@@ -186,8 +198,7 @@ def test_an_upload_shows_how_far_it_is_and_is_cancelled(form: FileForm) -> None:
 
 
 def test_who_runs_the_task_meanwhile_waits_for_the_upload(form: FileForm) -> None:
-    held: list[Route] = []
-    form.uploads.fault = lambda route: "/fake-store/" in route.request.url and not held.append(route)
+    held = holding(form)
     form.input.set_input_files(payload("sales.csv"))
     expect(form.bar).to_be_visible()
     form.page.evaluate(
