@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from coatcheck.signing import Signatures
     from coatcheck.waiting import Waiters
 
+EQUIP = 100
+"""Most deliveries that are made at once for jobs that were brought back."""
+
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
 
@@ -199,8 +202,21 @@ class QueueAdapter:
             raise ConflictError(f"The job is {job.status}: its end is told to its callback when it comes.")
         return self.submit([self._delivery(job_id, url, job.queue, job.owner)])[0]
 
+    def equip(self) -> None:
+        """Make the next deliveries of jobs that came back when one that they come after was retried.
+
+        Raises RedisError.
+        """
+        lacking = [as_text(job_id) for job_id in self._redis.zrange(self._keys.uncalled, 0, EQUIP - 1)]
+        for job_id in filter(is_job_id, lacking):
+            key = self._keys.job(job_id)
+            found = self._redis.hmget(key, "callback", "origin", "owner")
+            url, queue, owner = (as_text(each or b"") for each in found)
+            delivery = self._next_delivery(job_id, url, queue, owner or None)
+            self._scripts.run("equip", [key, self._keys.uncalled], job_id, delivery)
+
     def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
-        """What the hash of a job that is retried shall carry of the delivery of its next end."""
+        """What the hash of a job that runs again shall carry of the delivery of its next end."""
         delivery = self._delivery(job_id, url, queue, owner)
         fields = encode_delivery(delivery, self._settings.failure_ttl, self._signatures)
         return dumps([*chain.from_iterable(fields.items())])
