@@ -8,6 +8,7 @@ import math
 import re
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from coatcheck.json_depth import check_depth
 from coatcheck.trace_context import TraceContext, read_context
 
 if TYPE_CHECKING:
+    from coatcheck.files.info import FileInfo
     from coatcheck.signing import Signatures
 
 ENTRY_POINT = "worker_image.runner.run"
@@ -87,6 +89,8 @@ COMPRESS_FROM = 512
 WHOLE = re.compile(rb"-?[0-9]{1,18}")
 FOREVER = 100 * 365 * 24 * 3600
 """Seconds: more than any of ours lasts, and few enough to reckon with."""
+A_FILE, A_RESULT_FILE = b'"$file"', b'"$result_file"'
+"""What stands in the JSON of whatever has a file: looked for before anything is done about files."""
 MAX_DEPTH = 400
 """Deepest nesting of what is read from Redis; a body has less, but a result may have more."""
 MAX_DATA = 64 * 1024 * 1024
@@ -218,10 +222,21 @@ def decode_call(data: bytes) -> tuple[str, dict[str, Any]]:
 
     Raises MalformedJobError: not JSON, not the one function that jobs may name, or not its arguments.
     """
+    return _call(_call_text(data))
+
+
+def _call_text(data: bytes) -> bytes:
     try:
-        function, instance, args, kwargs = _loads(_inflate(data))
+        return _inflate(data)
+    except zlib.error as error:
+        raise MalformedJobError("the job's data is not Coatcheck's JSON") from error
+
+
+def _call(text: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        function, instance, args, kwargs = _loads(text)
         task, arguments = args
-    except (zlib.error, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise MalformedJobError("the job's data is not Coatcheck's JSON") from error
     if function != ENTRY_POINT or instance is not None or kwargs != {}:
         raise MalformedJobError("the job names a function that is not Coatcheck's")
@@ -277,8 +292,10 @@ def decode_job(
     data = fields.get(b"data")
     if data is None:
         raise MalformedJobError("the job has no data")
-    task, arguments = decode_call(data)
-    return _job(job_id, fields, record or {}, task, arguments)
+    text = _call_text(data)
+    task, arguments = _call(text)
+    job = _job(job_id, fields, record or {}, task, arguments)
+    return replace(job, files=True) if A_FILE in text else job
 
 
 def decode_shown(job_id: str, values: Sequence[bytes | None], record: Sequence[bytes] = ()) -> Job:
@@ -326,6 +343,9 @@ def _job(
     try:
         status = JobStatus(_text(fields, "status"))
         after = decode_after(fields)
+        returned = _returned(record) if status is JobStatus.FINISHED else b""
+        result = _loads(returned) if returned else None
+        file = result_file(result) if A_RESULT_FILE in returned else None
         return Job(
             id=job_id,
             task=task,
@@ -337,7 +357,9 @@ def _job(
             attempt=int(_text(fields, "attempt") or 0),
             interrupted=int(_text(fields, "interrupted") or 0),
             progress=_progress(fields),
-            result=_result(record) if status is JobStatus.FINISHED else None,
+            result=None if file else result,
+            result_file=file,
+            files=A_FILE in returned,
             error=_error(fields, record) if _has_error(fields, status) else None,
             enqueued_at=_time(fields, "enqueued_at") or _enqueued_as_created(fields, status),
             scheduled_for=_due(fields) if status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) else None,
@@ -402,9 +424,25 @@ def _progress(fields: Mapping[bytes, bytes]) -> Progress | None:
     return Progress(float(fraction), str(message))
 
 
-def _result(record: Mapping[bytes, bytes]) -> Any:
+def decode_result(record: Mapping[bytes, bytes]) -> Any:
+    """What a record of the stream of results keeps. Raises ValueError, RecursionError: it is damaged."""
+    returned = _returned(record)
+    return _loads(returned) if returned else None
+
+
+def _returned(record: Mapping[bytes, bytes]) -> bytes:
+    """The JSON of what a job returned, nothing for null."""
     value = record.get(b"return_value")
-    return _loads(base64.b64decode(value)) if value else None
+    return base64.b64decode(value) if value else b""
+
+
+def result_file(result: Any) -> FileInfo | None:
+    """The file that holds a job's result, if what is kept of it says so."""
+    if not isinstance(result, dict) or result.keys() != {"$result_file"}:
+        return None
+    from coatcheck.files.info import read_info
+
+    return read_info(result["$result_file"])
 
 
 def _error(fields: Mapping[bytes, bytes], record: Mapping[bytes, bytes]) -> JobError:

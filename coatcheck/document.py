@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.job import Job, format_time
 
+if TYPE_CHECKING:
+    from coatcheck.files.showing import Link
 
-def job_fields(job: Job) -> dict[str, Any]:
-    """All of a job as JSON has it, but no links: only the API knows where it is."""
+
+def job_fields(job: Job, link: Link | None = None) -> dict[str, Any]:
+    """All of a job as JSON has it, but no links: only the API knows where it is.
+
+    Takes what makes the links of files; None: these have none either.
+    """
     progress, error = job.progress, job.error
-    return {
+    fields = {
         "id": job.id,
         "task": job.task,
         "queue": job.queue,
@@ -19,6 +25,7 @@ def job_fields(job: Job) -> dict[str, Any]:
         "progress": progress and {"fraction": progress.fraction, "message": progress.message},
         "arguments": job.arguments,
         "result": job.result,
+        "result_file": None,
         "error": error and {"type": error.type, "message": error.message, "traceback": error.traceback},
         "attempt": job.attempt,
         "interrupted": job.interrupted,
@@ -31,6 +38,11 @@ def job_fields(job: Job) -> dict[str, Any]:
         "stop_requested": job.stop_requested,
         "owner": job.owner,
     }
+    if job.files:
+        from coatcheck.files.showing import job_files
+
+        fields |= job_files(job, link)
+    return fields
 
 
 def time(moment: datetime | None) -> str | None:

@@ -25,6 +25,7 @@
         ├── ExpiredLinkError          410
         ├── PayloadTooLargeError      413
         ├── UnsupportedMediaTypeError 415
+        ├── RangeNotSatisfiableError  416
         ├── InvalidArgumentsError     422
         │   └── UnknownDependencyError
         ├── IdempotencyMismatchError  422
@@ -261,6 +262,14 @@ class UnsupportedMediaTypeError(ProblemError):
     status = 415
     slug = "unsupported-media-type"
     title = "The body's content type is not supported"
+
+
+class RangeNotSatisfiableError(ProblemError):
+    """A file has none of the bytes that were asked for."""
+
+    status = 416
+    slug = "range-not-satisfiable"
+    title = "The file has no such bytes"
 
 
 class InvalidArgumentsError(ProblemError):

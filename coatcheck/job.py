@@ -10,9 +10,12 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.trace_context import TraceContext
+
+if TYPE_CHECKING:
+    from coatcheck.files.info import FileInfo
 
 
 class JobStatus(StrEnum):
@@ -97,7 +100,7 @@ def submitted_at_ms(job_id: str) -> int:
 
 
 def _base32(number: int, length: int) -> str:
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5))
+    return "".join([_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,8 @@ class Job:
     ``owner`` is who submitted it, None where callers were not asked. ``after``: the jobs that it waits for,
     and ``if_failed`` what becomes of it when one of them does not finish (None: it waits for none).
     ``batch``: what it was submitted with. ``parent``: the job that submitted it; ``children``: those that it
-    submitted.
+    submitted. ``files``: it may have files, in its arguments or its result. ``result_file`` has the result's
+    JSON where that became a file.
     """
 
     id: str
@@ -150,6 +154,8 @@ class Job:
     batch: str | None = None
     parent: str | None = None
     children: tuple[str, ...] = ()
+    files: bool = False
+    result_file: FileInfo | None = None
 
     @property
     def ended(self) -> bool:
@@ -167,7 +173,7 @@ class Submission:
     ``owner``: who submits it, where callers are asked. ``delivery``: the job that tells its end to a URL.
     ``after``: ids of jobs that must end before, up to MAX_AFTER, and ``if_failed`` what becomes of it when
     one of them does not finish: CANCEL or RUN. ``batch``: what it is submitted with. ``parent``: the job that
-    submits it.
+    submits it. ``files``: whether there are files in its arguments.
     """
 
     task: str
@@ -185,6 +191,7 @@ class Submission:
     if_failed: str = CANCEL
     batch: str | None = None
     parent: str | None = None
+    files: bool = False
     id: str = field(default_factory=new_job_id)
 
 
@@ -195,7 +202,9 @@ def utcnow() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """RQ's format of a time, which is RFC 3339 too: ``2026-11-25T10:00:00.000000Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -24,6 +24,7 @@ from chalicelib import (
     sites,
     story,
     tasks,
+    uploads,
 )
 
 app = Chalice(app_name="coatcheck", configure_logs=False)
@@ -38,7 +39,19 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     return callers.authorize(request)
 
 
-for resource in (page, tasks, jobs, deliveries, queues, schedules, prometheus, health, openapi, story):
+for resource in (
+    page,
+    tasks,
+    jobs,
+    uploads,
+    deliveries,
+    queues,
+    schedules,
+    prometheus,
+    health,
+    openapi,
+    story,
+):
     routing.bind(app, resource.ROUTES, authorizer)
 
 

@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from coatcheck.errors import SettingsError, UnavailableError
+from coatcheck.files.folder import FolderStore
 from coatcheck.settings import Settings
 from infra.errors import StartError
+from infra.file_routes import FileRoutes
 from infra.hosts import Hosts
 from infra.server import ApiServer
 
@@ -78,6 +80,13 @@ class Api:
         """Give the requests that are being answered a moment."""
         self._server.drain(DRAIN_SECONDS)
 
+    def _files(self) -> FileRoutes | None:
+        """What takes and sends files, where they are kept in a folder."""
+        desk = self._context.adapter.files
+        if desk is None or not isinstance(desk.store, FolderStore):
+            return None
+        return FileRoutes(desk.store, self._settings.cors_origins)
+
     def _bind(self, host: str, port: int | None) -> ApiServer:
         candidates = range(FIRST_PORT, FIRST_PORT + PORTS) if port is None else (port,)
         for candidate in candidates:
@@ -88,6 +97,7 @@ class Api:
                     (host, candidate),
                     max_body=self._settings.max_body,
                     hosts=Hosts((host, *self._settings.hosts)) if self._settings.auth == "none" else None,
+                    files=self._files(),
                     config=_chalice_config(),
                 )
             except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import math
 import socket
 import sys
 import threading
@@ -32,6 +33,7 @@ from chalice.local import (
 
 from coatcheck.errors import CrossSiteError, InternalError, InvalidRequestError, ProblemError
 from infra.body import declared_length, read_body
+from infra.file_routes import FileRoutes
 from infra.hosts import Hosts
 
 IDLE_SECONDS = 75
@@ -111,8 +113,8 @@ class ApiServer(ThreadedHTTPServer):
     """Serves a Chalice app on a port, a thread for each connection.
 
     Takes the app, how errors become answers, the address, the largest body in bytes, the names that it
-    answers to (None: any), and what ``.chalice/config.json`` holds. Port 0: any free one. Raises OSError when
-    the port can't be had.
+    answers to (None: any), what takes and sends files (None: nothing does), and what ``.chalice/config.json``
+    holds. Port 0: any free one. Raises OSError when the port can't be had.
     """
 
     request_queue_size = BACKLOG
@@ -125,6 +127,7 @@ class ApiServer(ThreadedHTTPServer):
         *,
         max_body: int,
         hosts: Hosts | None = None,
+        files: FileRoutes | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(app, LocalChalice):
@@ -134,6 +137,7 @@ class ApiServer(ThreadedHTTPServer):
         self.problems = problems
         self.max_body = max_body
         self.hosts = hosts
+        self.files = files
         self.gateway = LocalGateway(app, Config(config_from_disk=dict(config or {})))
         self.routes = Routes(list(app.routes))
         self.gateway.event_converter = LambdaEventConverter(self.routes, app.api.binary_types)
@@ -193,6 +197,8 @@ class ApiRequestHandler(ChaliceRequestHandler):
         """Answer one request."""
         with self.server.active():
             try:
+                if self._answered_with_file():
+                    return
                 self._answer(read_body(self.rfile, self.headers, self.server.max_body))
             except ProblemError as error:
                 self._refuse(self.server.problems.problem(error))
@@ -222,7 +228,8 @@ class ApiRequestHandler(ChaliceRequestHandler):
     def handle_expect_100(self) -> bool:
         """Ask for the body, unless it will be refused."""
         with suppress(ProblemError):
-            if "content-length" not in self.headers or declared_length(self.headers) <= self.server.max_body:
+            most = math.inf if FileRoutes.has(self.path) else self.server.max_body
+            if "content-length" not in self.headers or declared_length(self.headers) <= most:
                 super().handle_expect_100()
                 self.wfile.flush()
         return True
@@ -234,11 +241,28 @@ class ApiRequestHandler(ChaliceRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Nothing: a request has one line in the log, written by ``_log_access``."""
 
-    def _answer(self, body: bytes) -> None:
-        method = "GET" if self.command == "HEAD" else str(self.command)
+    def _answered_with_file(self) -> bool:
+        """Whether it is about a file: then it is answered. Raises CrossSiteError: under a wrong name."""
         if not self.path.startswith("/"):  # a proxy's form of a request: GET http://host/path
             self.path = "/" + self.path.partition("://")[2].partition("/")[2]
-        if self.server.hosts and not self.server.hosts.knows(self.headers.get("host")):
+        files = self.server.files
+        if files is None or not files.has(self.path):
+            return False
+        if self._wrong_host():
+            raise CrossSiteError(WRONG_HOST)
+        if self.command != "PUT":
+            read_body(self.rfile, self.headers, self.server.max_body)
+        files.answer(self)
+        self.wfile.flush()
+        return True
+
+    def _wrong_host(self) -> bool:
+        hosts = self.server.hosts
+        return hosts is not None and not hosts.knows(self.headers.get("host"))
+
+    def _answer(self, body: bytes) -> None:
+        method = "GET" if self.command == "HEAD" else str(self.command)
+        if self._wrong_host():
             self._send_answer(self.server.problems.problem(CrossSiteError(WRONG_HOST)))
             return
         if other := self._other(method):
@@ -301,21 +325,32 @@ class ApiRequestHandler(ChaliceRequestHandler):
             if name.lower() not in OWN_HEADERS:
                 for value in values if isinstance(values, list) else [values]:
                     self.send_header(name, str(value))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        elif self.request_version == "HTTP/1.0":
-            self.send_header("Connection", "keep-alive")
+        self.send_connection()
         if status not in NO_BODY:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if status not in NO_BODY and self.command != "HEAD":
             self.wfile.write(body)
-        self._log_access(status, headers)
+        where = headers.get("Location") if status < HTTPStatus.MULTIPLE_CHOICES else None
+        self.log_access(status, str(where[0] if isinstance(where, list) else where or ""))
 
-    def _log_access(self, status: int, headers: Mapping[str, Any]) -> None:
+    def send_connection(self) -> None:
+        """The header that tells whether the connection is kept."""
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        elif self.request_version == "HTTP/1.0":
+            self.send_header("Connection", "keep-alive")
+
+    def refuse_method(self, allowed: list[str]) -> None:
+        """Answer that the path does not take the method."""
+        self._refuse(self.server.problems.method_not_allowed(self.path.partition("?")[0], allowed))
+
+    def log_access(self, status: int, where: str = "") -> None:
+        """Write the request's line to the log. Takes where the job is that it made."""
         reading = self.command in ("GET", "HEAD") and status < HTTPStatus.BAD_REQUEST
         level = logging.DEBUG if reading else logging.INFO
         milliseconds = (time.monotonic() - self._started) * 1000
-        where = headers.get("Location") if status < HTTPStatus.MULTIPLE_CHOICES else None
-        more = f" {where[0] if isinstance(where, list) else where}" if where else ""  # tells the job's id
-        log.log(level, "%s %s %d %.0f ms%s", self.command or "?", self.path, status, milliseconds, more)
+        more = f" {where}" if where else ""  # tells the job's id
+        # The link of a file is a secret: whoever has it has the file.
+        path = self.path.partition("?")[0] if FileRoutes.has(self.path) else self.path
+        log.log(level, "%s %s %d %.0f ms%s", self.command or "?", path, status, milliseconds, more)

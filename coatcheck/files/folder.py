@@ -256,10 +256,11 @@ class FolderStore:
     def _secret(self) -> bytes:
         """What links are signed with: kept beside the files, so that links outlive a restart."""
         path = self.folder / ".secret"
-        with _reaching():
-            if not path.exists():
-                self._made(path.parent)
-                write_private(path, secrets.token_hex(32))
+        if not path.exists():
+            with _reaching(), self._new() as new:
+                write_private(new, secrets.token_hex(32))
+                with contextlib.suppress(FileExistsError):  # somebody else was first
+                    os.link(new, path)
         return read_secret(str(path)).encode()
 
 

@@ -20,6 +20,8 @@ FILE_ID = re.compile(
     r"(?:\.(?P<run>[0-9a-f]{16})\.(?P<number>[0-9]{1,6}))?",
     re.ASCII,
 )
+ANY_FILE_ID = re.sub(r"\?P<\w+>", "?:", FILE_ID.pattern)
+"""The pattern of an id, as JSON Schema takes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import redis
 from coatcheck.connection import reaching_redis
 from coatcheck.errors import FileInUseError, UnknownFileError
 from coatcheck.files.ids import DAY, key_of, read_id
+from coatcheck.files.info import FileInfo
 from coatcheck.files.store import Upload
 from coatcheck.keys import Keys
 
@@ -31,11 +32,16 @@ class FileRecord:
     type: str
     size: int
     sha256: str | None
-    part_size: int | None
-    token: str
     created_at: int
+    part_size: int | None = None
+    token: str = ""
     complete: bool = False
     used: bool = False
+
+    @property
+    def info(self) -> FileInfo:
+        """What a job is told of it."""
+        return FileInfo(self.id, self.name, self.type, self.size, self.sha256)
 
     @property
     def upload(self) -> Upload:

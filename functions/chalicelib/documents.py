@@ -15,18 +15,17 @@ from coatcheck.scopes import Scope
 def job_document(job: Job, request: Request) -> dict[str, Any]:
     """All of a job."""
     address = request.link("jobs", job.id)
-    fields = job_fields(job)
+    files = current().adapter.files if job.files else None
+    fields = job_fields(job, None if files is None else files.link)
     if job.error is not None and not sees_tracebacks(request):
         fields["error"]["traceback"] = None
-    return {
-        **fields,
-        "links": {
-            "self": address,
-            "log": f"{address}/log",
-            "retry": f"{address}/retry",
-            "task": request.link("tasks", job.task),
-        },
+    fields["links"] = {
+        "self": address,
+        "log": f"{address}/log",
+        "retry": f"{address}/retry",
+        "task": request.link("tasks", job.task),
     }
+    return fields
 
 
 def sees_tracebacks(request: Request) -> bool:
@@ -37,7 +36,7 @@ def sees_tracebacks(request: Request) -> bool:
 def job_summary(job: Job, request: Request) -> dict[str, Any]:
     """A job in a list: all but arguments, result and traceback, which may be large."""
     document = job_document(job, request)
-    del document["arguments"], document["result"]
+    del document["arguments"], document["result"], document["result_file"]
     if document["error"]:
         del document["error"]["traceback"]
     return document

@@ -22,24 +22,31 @@ from chalicelib.page import TYPES
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional, json_answer
 from chalicelib.routing import PUBLIC, Route
-from chalicelib.schemas import ID, JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
+from chalicelib.schemas import FILE_ID, ID, JOB_STATUS, OPTIONS, SHARED, TEXT, Schema, hoist, ref
 from coatcheck import __version__
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import (
     ConflictError,
+    FileInUseError,
+    FileMismatchError,
+    FilesOffError,
+    FilesUnavailableError,
     IdempotencyMismatchError,
     InvalidArgumentsError,
     InvalidJSONError,
+    InvalidUploadError,
     NotFoundError,
     PayloadTooLargeError,
     QueueFullError,
     RateLimitedError,
     TooManyWaitingError,
     UnavailableError,
+    UnknownFileError,
     UnknownJobError,
     UnknownScheduleError,
     UnknownTaskError,
     UnsupportedMediaTypeError,
+    UploadIncompleteError,
 )
 from coatcheck.logs import CURSOR
 from coatcheck.scopes import Scope
@@ -52,6 +59,7 @@ BODY_PROBLEMS = (
     InvalidArgumentsError,
     IdempotencyMismatchError,
     UnavailableError,
+    FilesUnavailableError,
 )
 """What may be wrong with a submission."""
 LIMIT_PROBLEMS = (RateLimitedError, TooManyWaitingError, QueueFullError)
@@ -140,6 +148,10 @@ LOG_CURSOR: Schema = {"type": "string", "pattern": f"^({CURSOR.pattern})?$"}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
 SCHEDULE_PROBLEMS = (UnknownTaskError, UnknownScheduleError, UnavailableError)
+UPLOAD_PROBLEMS = (FilesOffError, UnavailableError, FilesUnavailableError)
+UPLOAD_BODY_PROBLEMS = (InvalidJSONError, PayloadTooLargeError, UnsupportedMediaTypeError, InvalidUploadError)
+FILE_PARAMETER = parameter("id", FILE_ID, "path")
+PART_NUMBERS: Schema = {"type": "string", "pattern": "^[1-9][0-9]{0,4}-[1-9][0-9]{0,4}$"}
 PAGE_FILE = {"content": {kind.partition(";")[0]: {"schema": TEXT} for kind in TYPES.values()}}
 
 PATHS: dict[str, Any] = {
@@ -262,6 +274,61 @@ PATHS: dict[str, Any] = {
                 parameter("after", LOG_CURSOR, description="The next of the piece before."),
             ],
             problems=JOB_PROBLEMS,
+        )
+    },
+    "/uploads": {
+        "post": operation(
+            "begin_upload",
+            "Upload a file: where its parts go",
+            Scope.SUBMIT,
+            tags=["files"],
+            status=201,
+            answer=content(ref("Upload")),
+            headers=("Location",),
+            body={**content(ref("NewUpload")), "required": True},
+            problems=(*UPLOAD_PROBLEMS, *UPLOAD_BODY_PROBLEMS),
+        )
+    },
+    "/uploads/{id}": {
+        "get": operation(
+            "get_upload",
+            "What has arrived of a file, and where the rest goes",
+            Scope.SUBMIT,
+            tags=["files"],
+            answer=content(ref("Upload")),
+            parameters=[
+                FILE_PARAMETER,
+                parameter("parts", PART_NUMBERS, description="Of which parts to tell where they go."),
+            ],
+            problems=(*UPLOAD_PROBLEMS, UnknownFileError),
+        ),
+        "delete": operation(
+            "delete_upload",
+            "Delete a file that no job uses",
+            Scope.SUBMIT,
+            tags=["files"],
+            status=204,
+            answer={},
+            parameters=[FILE_PARAMETER],
+            problems=(*UPLOAD_PROBLEMS, UnknownFileError, FileInUseError),
+        ),
+    },
+    "/uploads/{id}/complete": {
+        "post": operation(
+            "complete_upload",
+            "Make a file of its parts",
+            Scope.SUBMIT,
+            tags=["files"],
+            answer=content(ref("File")),
+            parameters=[FILE_PARAMETER],
+            body=content(ref("Parts")),
+            problems=(
+                *UPLOAD_PROBLEMS,
+                *UPLOAD_BODY_PROBLEMS,
+                UnknownFileError,
+                UploadIncompleteError,
+                FileMismatchError,
+            ),
         )
     },
     "/queues": {

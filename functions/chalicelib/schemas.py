@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from coatcheck.files.ids import ANY_FILE_ID
 from coatcheck.job import JOB_ID, JobStatus
 
 Schema = dict[str, Any]
@@ -197,8 +198,72 @@ BATCH_ENTRY = record(
     optional=("arguments", *OPTIONS),
 )
 
+FILE_ID: Schema = {"type": "string", "pattern": f"^{ANY_FILE_ID}$"}
+SHA256: Schema = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
+BYTES: Schema = {**COUNT, "description": "Bytes."}
+FILE: dict[str, Schema] = {
+    "$file": FILE_ID,
+    "name": TEXT,
+    "type": {**TEXT, "description": "The media type."},
+    "size": BYTES,
+    "sha256": {**SHA256, "description": "In hexadecimal; null where nobody has told it."},
+    "url": {**TEXT_OR_NULL, "description": "Where its bytes are; relative to this API, or a whole URL."},
+    "expires_at": {**TIME_OR_NULL, "description": "When the url dies: ask again for a new one."},
+}
+PART = record({"number": {**COUNT, "minimum": 1}, "size": BYTES})
+UPLOAD: dict[str, Schema] = {
+    "id": FILE_ID,
+    "status": {"type": "string", "enum": ["waiting", "complete"]},
+    "file": ref("File"),
+    "part_size": {"type": ["integer", "null"], "description": "Of all parts but the last; null: one part."},
+    "count": {**COUNT, "description": "How many parts there are."},
+    "arrived": array(PART),
+    "parts": array(
+        record(
+            {
+                **PART["properties"],
+                "method": TEXT,
+                "url": TEXT,
+                "headers": {"type": "object", "additionalProperties": TEXT},
+            },
+            "Where to send a part that has not arrived.",
+        )
+    ),
+    "links_expire_at": {**TIME, "description": "When the urls of parts die: ask again for new ones."},
+    "expires_at": {**TIME, "description": "When the file is gone, unless a job uses it."},
+    "links": record({"self": TEXT, "complete": TEXT}),
+}
+
 SHARED: dict[str, Schema] = {
-    "Job": record({**SUMMARY, "arguments": {"type": "object"}, "result": {}, "error": FULL_ERROR}, "A job."),
+    "Job": record(
+        {
+            **SUMMARY,
+            "arguments": {"type": "object"},
+            "result": {},
+            "result_file": {
+                "anyOf": [ref("File"), {"type": "null"}],
+                "description": "Where the result is, as JSON, that is too large to be shown here.",
+            },
+            "error": FULL_ERROR,
+        },
+        "A job.",
+    ),
+    "File": record(FILE, "A file of a job, or one that was uploaded."),
+    "Upload": record(UPLOAD, "A file that is to be uploaded."),
+    "NewUpload": record(
+        {
+            "name": {**TEXT, "minLength": 1, "maxLength": 255},
+            "type": {**TEXT, "description": "The media type; by the name if it is left out."},
+            "size": BYTES,
+            "sha256": SHA256,
+        },
+        optional=("type", "sha256"),
+    ),
+    "Parts": record(
+        {"parts": array(record({"number": {**COUNT, "minimum": 1}, "sha256": SHA256}, optional=("sha256",)))},
+        "The checksums of an upload's parts, to be compared.",
+        optional=("parts",),
+    ),
     "JobSummary": record(SUMMARY, "A job without arguments, result and traceback."),
     "JobList": record({"jobs": array(ref("JobSummary")), "next": TEXT_OR_NULL}),
     "Form": {

@@ -1,7 +1,7 @@
-"""What a browser gets of the page's files: all modules as one script, all sheets as one.
+"""What a browser gets of the page's files: not what we do to read them, and all modules as one script.
 
-One by one they would be fifty requests, each a call of the Lambda, and half as large again when compressed.
-On disk they stay modules, which browsers and type checkers read as they are.
+One by one these would be fifty requests, each a call of the Lambda, and a third larger when compressed. On
+disk they stay modules, which browsers and type checkers take as they are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ LAYOUT = re.compile(r"^\s+", re.MULTILINE)
 """What indents lines, and empty ones."""
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w-]+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
-SHEET = re.compile(r'^@import "([\w-]+\.css)";\n', re.MULTILINE)
 
 
 def shipped(path: Path) -> str:
@@ -25,9 +24,7 @@ def shipped(path: Path) -> str:
     if path.name == ENTRY:
         return _linked(path)
     text = path.read_text()
-    if path.suffix == ".css":
-        return _plain(SHEET.sub(lambda match: path.with_name(match[1]).read_text(), text))
-    return _plain(text) if path.suffix == ".js" else text
+    return _plain(text) if path.suffix in (".js", ".css") else text
 
 
 def _plain(text: str) -> str:

@@ -14,6 +14,7 @@ from chalicelib.context import Context
 from chalicelib.options import Options
 from coatcheck.catalog import TaskSpec, submission_of
 from coatcheck.errors import MAX_ERRORS, FieldError, InvalidArgumentsError, UnknownTaskError
+from coatcheck.files.places import has_files
 from coatcheck.job import Job, Submission
 from coatcheck.schema import field_errors
 
@@ -22,11 +23,12 @@ ENTRY_NAMES = frozenset({"task", "arguments"}) | submission_options.NAMES
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One checked job to be submitted."""
+    """One checked job to be submitted. ``pointer`` says where its arguments stand in the request's body."""
 
     task: TaskSpec
     arguments: Mapping[str, Any]
     options: Options
+    pointer: str = ""
 
 
 def submit(
@@ -34,9 +36,12 @@ def submit(
 ) -> tuple[list[Job], dict[str, str]]:
     """Submit all entries or none, as jobs of that owner. Returns them, and headers about the owner's limits.
 
-    Raises IdempotencyMismatchError, UnavailableError, and what a limit refuses.
+    Raises InvalidArgumentsError: a file can't be given; IdempotencyMismatchError, UnavailableError, and what
+    a limit refuses.
     """
     submissions = [_submission(entry, context, owner) for entry in entries]
+    if any(has_files(entry.arguments) for entry in entries):
+        submissions = _with_files(submissions, entries, context)
     asked = "" if idempotency_key is None else fingerprint(entries)
     headers: dict[str, str] = {}
     with observe.sending(context, submissions) as traced:
@@ -45,6 +50,20 @@ def submit(
         )
     observe.note(jobs)
     return jobs, headers
+
+
+def _with_files(
+    submissions: Sequence[Submission], entries: Sequence[Entry], context: Context
+) -> list[Submission]:
+    """The jobs, given the files that their arguments name. Raises InvalidArgumentsError, UnavailableError."""
+    from coatcheck.files.giving import Wanted, with_files
+
+    files = context.adapter.files
+    wanted = [
+        Wanted.by(submission, entry.task.schema, entry.pointer, context.settings)
+        for submission, entry in zip(submissions, entries, strict=True)
+    ]
+    return with_files(None if files is None else files.giver, submissions, wanted)
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
@@ -106,7 +125,7 @@ def _read_entry(job: Any, pointer: str, context: Context, errors: list[FieldErro
     if task is None:
         return None
     errors += field_errors(task, arguments, f"{pointer}/arguments")
-    return Entry(task, arguments, options)
+    return Entry(task, arguments, options, f"{pointer}/arguments")
 
 
 def _read_task(

@@ -13,7 +13,19 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from app import app
-from chalicelib import deliveries, health, jobs, openapi, page, prometheus, queues, schedules, story, tasks
+from chalicelib import (
+    deliveries,
+    health,
+    jobs,
+    openapi,
+    page,
+    prometheus,
+    queues,
+    schedules,
+    story,
+    tasks,
+    uploads,
+)
 from chalicelib.openapi import describe
 from chalicelib.schemas import hoist
 from coatcheck.catalog import Catalog
@@ -30,6 +42,7 @@ RESOURCES: tuple[Any, ...] = (
     schedules,
     story,
     tasks,
+    uploads,
 )
 TRIP = {"start": {"city": "Oslo"}, "travellers": 2, "further_stops": [{"city": "Bergen", "nights": 2}]}
 

@@ -67,9 +67,9 @@ def test_a_submission_is_answered_with_the_ticket(api: Api) -> None:
     assert reply.headers["retry-after"] == "1"
     assert reply.headers["cache-control"] == "no-store"
     assert list(job) == [
-        "id", "task", "queue", "status", "progress", "arguments", "result", "error", "attempt", "interrupted",
-        "created_at", "enqueued_at", "scheduled_for", "started_at", "ended_at", "worker",
-        "stop_requested", "owner", "links",
+        "id", "task", "queue", "status", "progress", "arguments", "result", "result_file", "error",
+        "attempt", "interrupted", "created_at", "enqueued_at", "scheduled_for", "started_at", "ended_at",
+        "worker", "stop_requested", "owner", "links",
     ]  # fmt: skip
     assert (job["task"], job["status"], job["queue"], job["arguments"]) == (
         "examples.plan_trip", "queued", "default", TRIP

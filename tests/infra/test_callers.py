@@ -82,6 +82,16 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/jobs/{id}/deliveries"): Row(
         "/jobs/{id}/deliveries", Scope.SUBMIT, (*IN_VAIN, 403, 403, 404, 409, 409), {}
     ),
+    ("POST", "/uploads"): Row(
+        "/uploads", Scope.SUBMIT, (*IN_VAIN, 403, 201, 201, 201, 201), {"name": "a.csv", "size": 1}
+    ),
+    # A file belongs to its owner, whatever tasks the owner's token is for.
+    ("GET", "/uploads/{id}"): Row("/uploads/{file}", Scope.SUBMIT, (*IN_VAIN, 403, 200, 404, 200, 200)),
+    ("DELETE", "/uploads/{id}"): Row("/uploads/{file}", Scope.SUBMIT, (*IN_VAIN, 403, 204, 404, 204, 204)),
+    # Its only part is missing, which whoever it belongs to is told.
+    ("POST", "/uploads/{id}/complete"): Row(
+        "/uploads/{file}/complete", Scope.SUBMIT, (*IN_VAIN, 403, 409, 404, 409, 409), {}
+    ),
     ("GET", "/queues"): Row("/queues", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
     ("GET", "/schedules"): Row("/schedules", Scope.READ, (*IN_VAIN, 403, 200, 200, 200, 200)),
     # The task has no schedule, which whoever may ask is told.
@@ -209,7 +219,9 @@ def test_who_is_let_in(route: tuple[str, str], product: Product, tokens: Tokens)
                 job = json.load(answer)["id"]
             if "{canceled}" in path:
                 send(product, "DELETE", f"/jobs/{job}", owner).close()
-            path = path.format(id=job, canceled=job)
+            with send(product, "POST", "/uploads", owner, {"name": "a.csv", "size": 1}) as answer:
+                file = json.load(answer)["id"]
+            path = path.format(id=job, canceled=job, file=file)
         with send(product, route[0], path, authorization(caller, row.scope, tokens), row.body) as answer:
             found.append(answer.status)
             if answer.status in (401, 403):

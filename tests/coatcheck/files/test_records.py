@@ -57,10 +57,16 @@ def test_an_id_says_whose_a_file_is_and_how_long_it_may_stay() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "d1", "../../x", "d2.a.b", None, 5, {}, new_job_id(), f"{new_upload_id(1, 'ann')}\n", "d1/../x"],
+    ["", "d1", "../../x", "d2.a.b", None, 5, {}, "d1/../x"],
 )
 def test_nothing_else_is_an_id(text: object) -> None:
     assert read_id(text) is None
+
+
+def test_neither_a_jobs_id_nor_one_with_more_behind_it_is_an_id() -> None:
+    upload = new_upload_id(1, "ann")
+    for text in (new_job_id(), f"{upload}\n", f"{upload}.0123456789abcdef", f"{upload}.1", upload.upper()):
+        assert read_id(text) is None
 
 
 def test_a_time_has_the_fewest_days_that_cover_it() -> None:

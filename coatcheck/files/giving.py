@@ -1,0 +1,185 @@
+"""Gives jobs the files that their arguments name: those of their owner, for as long as they need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from coatcheck.errors import MAX_ERRORS, FieldError, ForbiddenError, InvalidArgumentsError, UnknownJobError
+from coatcheck.files.ids import DAY, days_for, moved, owner_of, read_id
+from coatcheck.files.info import FileInfo, read_info
+from coatcheck.files.places import FILE, Path, files_in, replaced
+from coatcheck.files.records import FileRecord, FileRecords
+from coatcheck.files.rules import schema_fault
+from coatcheck.files.store import Store
+from coatcheck.job import Job, Submission, utcnow
+from coatcheck.json_pointer import pointer_of
+from coatcheck.scopes import Access
+from coatcheck.settings import Settings
+
+GONE = "is no file of yours: it was never uploaded, is not complete, or its time is over"
+MAX_ASKED = 1000
+"""Most files that one request may name."""
+OFF = "can't be given: this API keeps no files (COATCHECK_FILES)"
+TOO_SHORT = "is not kept as long as this job may need it"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Arguments that may name files.
+
+    ``schema`` is the JSON Schema that they fit, ``pointer`` says where they stand in the request's body, and
+    ``seconds`` how long from now on their job may need the files.
+    """
+
+    schema: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    pointer: str
+    seconds: float
+
+    @classmethod
+    def by(
+        cls, submission: Submission, schema: Mapping[str, Any], pointer: str, settings: Settings
+    ) -> Wanted:
+        """What a job needs: until it has run, and may still be asked for or run again."""
+        delay = 0.0 if submission.at is None else (submission.at - utcnow()).total_seconds()
+        kept = max(submission.result_ttl, settings.failure_ttl)
+        return cls(schema, submission.arguments, pointer, delay + submission.timeout + kept)
+
+
+class Giver:
+    """Takes the store, the records of uploads, what reads a job for whom it may be shown to, a clock."""
+
+    def __init__(
+        self,
+        store: Store,
+        records: FileRecords,
+        find_job: Callable[[str, Access], Job],
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._find_job = find_job
+        self._clock = clock
+
+    def give(
+        self, wanted: Sequence[Wanted], owner: str | None
+    ) -> tuple[list[dict[str, Any]], list[FieldError]]:
+        """The arguments with all that jobs are to know of their files, which stay for them from now on.
+
+        Takes whose jobs they are. Returns them, and what is wrong: then nothing may be submitted. Raises
+        UnavailableError, FilesUnavailableError.
+        """
+        asked = [(each, path, value[FILE]) for each in wanted for path, value in files_in(each.arguments)]
+        found = self._find({file_id for *_, file_id in asked if isinstance(file_id, str)}, owner)
+        errors: list[FieldError] = []
+        needed: dict[str, float] = {}
+        for each, path, file_id in asked[:MAX_ASKED]:
+            file = found.get(file_id) if isinstance(file_id, str) else None
+            detail = GONE if file is None else self._fault(file, each, path)
+            if detail is not None:
+                errors.append(FieldError(each.pointer + pointer_of(path), detail))
+            else:
+                needed[file_id] = max(needed.get(file_id, 0), each.seconds)
+        if len(asked) > MAX_ASKED:
+            errors.append(FieldError(asked[0][0].pointer, f"should name at most {MAX_ASKED} files"))
+        if errors:
+            return [], errors[:MAX_ERRORS]
+        given = self._keep({file_id: found[file_id] for file_id in needed}, needed)
+        if given is None:
+            return [], [FieldError(each.pointer + pointer_of(path), GONE) for each, path, _ in asked][
+                :MAX_ERRORS
+            ]
+        return [
+            replaced(dict(each.arguments), lambda _, value: given[value[FILE]].document()) for each in wanted
+        ], []
+
+    def _find(self, file_ids: Iterable[str], owner: str | None) -> dict[str, FileRecord]:
+        """Those of the files that are whole, and the owner's."""
+        places = {file_id: read_id(file_id) for file_id in file_ids}
+        own = {
+            file_id: place for file_id, place in places.items() if place and place.owner == owner_of(owner)
+        }
+        uploaded = self._records.get_many([file_id for file_id, place in own.items() if place.job is None])
+        returned = [
+            self._returned(file_id, place.job, Access(owner)) for file_id, place in own.items() if place.job
+        ]
+        return {record.id: record for record in (*uploaded, *returned) if record and record.complete}
+
+    def _returned(self, file_id: str, job_id: str, access: Access) -> FileRecord | None:
+        """A file that a job returned, as if it had been uploaded when the job ended."""
+        try:
+            job = self._find_job(job_id, access)
+        except (UnknownJobError, ForbiddenError):
+            return None
+        if job.ended_at is None:
+            return None
+        ended = int(job.ended_at.timestamp())
+        for info in results_of(job):
+            if info.id == file_id:
+                return FileRecord(
+                    info.id, info.name, info.type, info.size, info.sha256, created_at=ended, complete=True
+                )
+        return None
+
+    def _fault(self, file: FileRecord, wanted: Wanted, path: Path) -> str | None:
+        """Why a file can't be given there; None: it can."""
+        kept = max(file.kept_until - self._clock(), days_for(wanted.seconds) * DAY)
+        return TOO_SHORT if kept < wanted.seconds else schema_fault(wanted.schema, path, file.type, file.size)
+
+    def _keep(
+        self, files: Mapping[str, FileRecord], needed: Mapping[str, float]
+    ) -> dict[str, FileInfo] | None:
+        """Have files stay as long as they are needed, if need be as copies.
+
+        Returns what to give instead of each; None: one of them is gone.
+        """
+        now = int(self._clock())
+        uploaded = [file for file in files.values() if file.info.place.job is None]
+        if uploaded and not self._records.use(uploaded, now):
+            return None
+        given = {}
+        for file_id, file in files.items():
+            given[file_id] = file.info
+            if file.kept_until < now + needed[file_id]:
+                copy = replace(file, id=moved(file_id, days_for(needed[file_id])), created_at=now, used=True)
+                try:
+                    self._store.copy(file.info.key, copy.info.key)
+                except FileNotFoundError:
+                    return None
+                self._records.add(copy, copy.kept_until - now)
+                given[file_id] = copy.info
+        return given
+
+
+def with_files(
+    giver: Giver | None, submissions: Sequence[Submission], wanted: Sequence[Wanted]
+) -> list[Submission]:
+    """The jobs of one owner, given the files that they name.
+
+    Takes what gives files, None where files are off, and what each job wants. Raises InvalidArgumentsError,
+    UnavailableError, FilesUnavailableError.
+    """
+    if giver is None:
+        errors = [
+            FieldError(each.pointer + pointer_of(path), OFF)
+            for each in wanted
+            for path, _ in files_in(each.arguments)
+        ][:MAX_ERRORS]
+    else:
+        arguments, errors = giver.give(wanted, submissions[0].owner)
+    if errors:
+        raise InvalidArgumentsError("A file can't be given to the job; nothing was submitted.", errors=errors)
+    return [
+        replace(submission, arguments=given, files=True)
+        for submission, given in zip(submissions, arguments, strict=True)
+    ]
+
+
+def results_of(job: Job) -> Iterator[FileInfo]:
+    """The files that a job has returned."""
+    found = [read_info(value) for _, value in files_in(job.result)]
+    for info in (*found, job.result_file):
+        if info is not None and info.place.job == job.id:
+            yield info
