@@ -109,7 +109,7 @@ def submitted_at_ms(job_id: str) -> int:
 
 
 def _base32(number: int, length: int) -> str:
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5))
+    return "".join([_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,9 @@ def utcnow() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """RQ's format of a time, which is RFC 3339 too: ``2026-11-25T10:00:00.000000Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -20,6 +20,7 @@ from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 from worker_image.ending import NOTHING, Ended, Ending, Following, renew
 from worker_image.outbox import Outbox
+from worker_image.results import Results
 from worker_image.run import Outcome, Piece, Run
 from worker_image.spool import KeptEnding, Spool
 
@@ -54,6 +55,7 @@ class Delivery:
         self._scripts = Scripts(redis, settings.prefix, settings.redis_wait_replicas)
         self._spool = Spool(settings)
         self._adapter = QueueAdapter(redis, settings)
+        self._results = Results(redis, self._keys)
         self._outbox = Outbox(redis, self._scripts, opened, closing)
 
     def take(self, queue: str) -> str | None:
@@ -68,6 +70,11 @@ class Delivery:
         answer = self._scripts.run("begin", keys, *args)
         run.fields = dict(zip(answer[::2], answer[1::2], strict=True))
         return bool(answer)
+
+    def fill(self, run: Run) -> None:
+        """Put other jobs' results into its arguments. Raises MalformedJobError: they are not there."""
+        run.arguments = self._results.put_into(run.arguments, run.after)
+        run.borrows = False
 
     def renew(self, run: Run) -> str:
         """Renew the lease, and hand on output and progress. Returns ``ok``, ``stop`` or ``lost``."""

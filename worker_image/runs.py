@@ -193,7 +193,9 @@ class Runs:
             if self._plain is not None and not run.concurrent:
                 continue
             horse = self._horses.concurrent if run.concurrent else self._horses.plain
-            if horse.ready and (not run.at_most_once or self._confirmed(run)):
+            if not horse.ready:
+                continue
+            if (not run.at_most_once or self._confirmed(run)) and (not run.borrows or self._filled(run)):
                 self._waiting.remove(run)
                 self._start(run, horse)
 
@@ -226,6 +228,22 @@ class Runs:
             self._waiting.remove(run)
             self._ends.add(run, Outcome.stopped() if answer == "stop" else Outcome.given_away())
         return answer == "ok"
+
+    def _filled(self, run: Run) -> bool:
+        """Whether the results are there that it gets as arguments."""
+        if self._patience.left():
+            return False
+        try:
+            self._delivery.fill(run)
+        except RedisError as error:
+            self._patience.failed(error, f"job {run.job_id}: it waits")
+            return False
+        except MalformedJobError as error:
+            self._waiting.remove(run)
+            self._ends.add(run, Outcome.refused(error))
+            return False
+        self._patience.worked()
+        return True
 
     def _has_room(self) -> bool:
         """Whether the next job, whatever it is, can run at once beside those that do."""

@@ -25,15 +25,13 @@ def job_document(job: Job, request: Request) -> dict[str, Any]:
     fields = job_fields(job, None if files is None else files.link)
     if job.error is not None and not sees_tracebacks(request):
         fields["error"]["traceback"] = None
-    return {
-        **fields,
-        "links": {
-            "self": address,
-            "log": f"{address}/log",
-            "retry": f"{address}/retry",
-            "task": request.link("tasks", job.task),
-        },
+    fields["links"] = {
+        "self": address,
+        "log": f"{address}/log",
+        "retry": f"{address}/retry",
+        "task": request.link("tasks", job.task),
     }
+    return fields
 
 
 def sees_tracebacks(request: Request) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -52,19 +51,16 @@ def submit_task(request: Request) -> Answer:
     try:
         job, headers = waiting.wait(job, wish, context)
     except (UnavailableError, UnknownJobError):
-        return accepted(job, request, limits)  # as it is: who is told of an error might submit it again
-    answer = accepted(job, request, limits)
-    return replace(
-        answer,
-        status=HTTPStatus.OK if job.ended else HTTPStatus.ACCEPTED,
-        headers={**answer.headers, **headers},
-    )
+        headers = {}  # the job as it is: who is told of an error might submit it again
+    return accepted(job, request, limits | headers)
 
 
-def accepted(job: Job, request: Request, limits: Mapping[str, str] | None = None) -> Answer:
-    """202 with the job and where to find it, and headers about the caller's limits."""
-    headers = {**PRIVATE, **(limits or {}), "Location": request.link("jobs", job.id), **retry_after(job)}
-    return json_answer(job_document(job, request), 202, headers)
+def accepted(job: Job, request: Request, more: Mapping[str, str] | None = None) -> Answer:
+    """202 with the job, 200 when it has ended, and where to find it. Takes what headers tell besides."""
+    document = job_document(job, request)
+    status = HTTPStatus.OK if job.ended else HTTPStatus.ACCEPTED
+    headers = {**PRIVATE, "Location": document["links"]["self"], **retry_after(job), **(more or {})}
+    return json_answer(document, status, headers)
 
 
 def _task(request: Request, context: Context) -> TaskSpec:

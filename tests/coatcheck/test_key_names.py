@@ -73,7 +73,7 @@ def test_no_input_names_a_key_outside_the_namespace(
     client: redis.Redis,
     settings: Settings,
 ) -> None:
-    for script in ("submit", "read", "cancel", "retry", "log", "list", "batch"):
+    for script in ("submit", "submit_linked", "read", "cancel", "retry", "log", "list", "batch"):
         client.script_load(source(script))
     touched()
     mine = Submission("odd.add", {"left": text}, "default", 60, 600, owner=other or None)
