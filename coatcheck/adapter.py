@@ -40,6 +40,7 @@ from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
 if TYPE_CHECKING:
+    from coatcheck.batches import Batch
     from coatcheck.catalog import TaskSpec
     from coatcheck.files.desk import FileDesk
     from coatcheck.schedules import ScheduleState
@@ -179,6 +180,32 @@ class QueueAdapter:
             delivery = self._next_delivery(job_id, url, queue, owner or None)
             answer = self._ask("retry", job_id, access, *args, delivery)
         return self._answered(job_id, access, answer)
+
+    def batch(self, batch_id: str, access: Access = EVERYTHING) -> Batch:
+        """The jobs that were submitted together, in one round trip.
+
+        Takes what the caller may deal with. Raises UnknownBatchError: also when the batch is another owner's;
+        ForbiddenError: one of its tasks is none of the caller's.
+        """
+        from coatcheck.batches import read_batch
+
+        with reaching_redis():
+            return read_batch(self._scripts, self._keys, batch_id, access)
+
+    def cancel_batch(self, batch_id: str, access: Access = EVERYTHING) -> Batch:
+        """Cancel the jobs of a batch that wait, and ask for the stop of those that run.
+
+        Raises UnknownBatchError, ForbiddenError as ``batch``; ConflictError: all of them are over.
+        """
+        from coatcheck.batches import cancel_jobs
+
+        batch = self.batch(batch_id, access)
+        jobs = [job for job in batch.jobs if not job.ended]
+        if not jobs:
+            raise ConflictError(f"The batch is {batch.status} already: there is nothing to stop.")
+        with reaching_redis():
+            cancel_jobs(self._redis, self._scripts, self._keys, jobs, access, _token())
+        return self.batch(batch_id, access)
 
     def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
         """A job's callback, and each attempt to tell the job's end to it.

@@ -11,7 +11,10 @@ from typing import Any
 from redis import Redis, RedisError
 from redis.exceptions import OutOfMemoryError
 
+from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import as_text
+from coatcheck.errors import UnavailableError
+from coatcheck.job import Submission
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
@@ -51,6 +54,7 @@ class Delivery:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(redis, settings.prefix, settings.redis_wait_replicas)
         self._spool = Spool(settings)
+        self._adapter = QueueAdapter(redis, settings)
         self._results = Results(redis, self._keys)
         self._outbox = Outbox(redis, self._scripts, opened, closing)
 
@@ -90,6 +94,13 @@ class Delivery:
         settings, ids = self._settings, (run.job_id, run.execution)
         lease, most = settings.worker_lease, settings.max_log
         return renew(self._scripts, self._keys, *ids, lease, progress, piece, most, durable=durable)
+
+    def submit(self, child: Submission) -> None:
+        """Submit a job that a task asks for; again is not twice. Raises ProblemError: it is refused."""
+        try:
+            self._adapter.submit([child])
+        except UnavailableError as error:
+            raise RedisError(error.detail) from error
 
     def end(self, run: Run, outcome: Outcome) -> UnrecordedEnd:
         """The end of a run, to be recorded."""

@@ -105,6 +105,11 @@ class Run:
         return {"job": self.job_id, "task": self.task, "attempt": self.attempt, **trace, **more}
 
     @property
+    def owner(self) -> str | None:
+        """Whose the job is."""
+        return self.fields.get(b"owner", b"").decode("utf-8", "replace") or None
+
+    @property
     def unsent(self) -> bool:
         """Whether there is something to hand on."""
         return bool(self.progress or self.piece.open or self._output)
