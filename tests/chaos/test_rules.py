@@ -110,7 +110,7 @@ def test_a_retry_that_a_client_asked_for_may_change_an_end() -> None:
 
 
 def linked(first: Case, then: dict[str, Any], *runs: Run, if_failed: str = "cancel") -> set[str]:
-    """The rules that are broken where a job comes after another one, which was run once from second 1 to 2."""
+    """The rules that are broken where a job comes after another, which was run once, from second 1 to 2."""
     told = then | {"after": ["first"], "if_failed": if_failed}
     second = Case("second", "later", "chaos.quick", log="", seen=[Seen(9.0, 9.1, then["status"], told)])
     history = History(cases={"first": first, "second": second})
