@@ -1,4 +1,4 @@
-"""What every store keeps to: a folder here, S3 in tests/localstack/test_store.py, by a ``place`` of its own."""
+"""What every store keeps to: a folder here; S3, as another ``place``, in tests/localstack/test_store.py."""
 
 from __future__ import annotations
 
