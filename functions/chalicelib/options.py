@@ -43,11 +43,14 @@ class Options:
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
+NONE_GIVEN = Options()
+
+
 def from_query(request: Request, context: Context) -> Options:
     """The options in a request's query. Raises InvalidRequestError: names every wrong one."""
+    if not request.query:
+        return NONE_GIVEN
     given = {name: request.option(name) for name in sorted(NAMES.intersection(request.query))}
-    if not given:
-        return Options()
     options, errors = parse(given, context, lambda name: f"?{name}")
     if errors:
         raise InvalidRequestError(f"{_count(len(errors))} not valid.", errors=errors)
