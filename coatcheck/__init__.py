@@ -2,10 +2,10 @@
 
 A task's author needs only these names::
 
-    from coatcheck import progress, task
+    from coatcheck import progress, submit, task
 """
 
-from coatcheck.task import progress, task
+from coatcheck.task import progress, submit, task
 
-__all__ = ["progress", "task"]
+__all__ = ["progress", "submit", "task"]
 __version__ = "0.1.0.dev0"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from coatcheck.settings import Settings
 from worker_image import runner
 from worker_image.discovery import Task
+from worker_image.questions import Questions
 from worker_image.reporter import Channel
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The settings, the tasks, what makes spans, and the way from and to the worker."""
+    """The settings, the tasks, what makes spans, and the ways from and to the worker."""
 
     settings: Settings
     tasks: dict[str, Task]
     tracing: Tracing | None
     end: socket.socket
     channel: Channel
+    questions: Questions
 
 
 def log_to_standard_error() -> None:

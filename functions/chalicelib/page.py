@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from html import escape
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,10 +15,14 @@ from chalicelib.problems import not_found
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional
 from chalicelib.routing import PUBLIC, Route
+from chalicelib.shipping import shipped
 
 WEB = Path(__file__).with_name("web")
 BASE = "<!-- base -->"
 """In ``index.html``, where a ``<base>`` goes if the page's own address does not end in a slash."""
+
+STYLES = "page.css"
+"""The file of all styles, in the order of their names."""
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -45,11 +50,6 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 VERSION = re.compile(r"[0-9a-f]{12}")
 
-NOTES = re.compile(r"/\*(?:(?!\*/).)*\*/", re.DOTALL)
-"""Comments: a script's types and explanations, a fifth of what would travel."""
-LAYOUT = re.compile(r"^\s+", re.MULTILINE)
-"""What indents lines, and empty ones."""
-
 
 def get_page(request: Request) -> Answer:
     """The page. Below a stage (``/api``, without a slash) its relative addresses need a base."""
@@ -61,14 +61,15 @@ def get_page(request: Request) -> Answer:
 
 
 def get_static(request: Request) -> Answer:
-    """A file of the page. Only what the folder's listing names is ever opened."""
+    """A file of the page. Only what the folders' listings name is ever opened."""
     name, wanted = request.parameters["name"], request.parameters.get("version")
     files = _files()
     if name not in files or not (wanted is None or VERSION.fullmatch(wanted)):
         return not_found(request.path)
     # A page of before a deployment asks for files of its version, and gets those that there are.
-    kept = FOREVER if wanted == _version_of(files) else REVALIDATE
-    return _file(request, files[name].suffix, shipped(files[name]), kept)
+    there = _version_of(files)
+    kept = FOREVER if wanted == there else REVALIDATE
+    return _file(request, Path(name).suffix, _shipped(tuple(files[name]), there), kept)
 
 
 def version() -> str:
@@ -76,8 +77,8 @@ def version() -> str:
     return _version_of(_files())
 
 
-def _version_of(files: Mapping[str, Path]) -> str:
-    return _digest(tuple((path, path.stat().st_mtime_ns) for path in sorted(files.values())))
+def _version_of(files: Mapping[str, Sequence[Path]]) -> str:
+    return _digest(tuple((path, path.stat().st_mtime_ns) for path in sorted(chain(*files.values()))))
 
 
 @lru_cache(maxsize=1)
@@ -88,14 +89,17 @@ def _digest(files: tuple[tuple[Path, int], ...]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _files() -> dict[str, Path]:
-    return {path.name: path for path in (WEB / "static").iterdir() if path.suffix in TYPES}
+def _files() -> dict[str, Sequence[Path]]:
+    """What each file of the page is made of: all styles are one, a quarter smaller than each for itself."""
+    files: dict[str, Sequence[Path]] = {
+        path.name: (path,) for path in (WEB / "static").iterdir() if path.suffix in TYPES
+    }
+    return files | {STYLES: sorted((WEB / "styles").glob("*.css"))}
 
 
-def shipped(path: Path) -> str:
-    """What a browser gets of a file: of scripts and styles what it needs, not what we do to read them."""
-    text = path.read_text()
-    return LAYOUT.sub("", NOTES.sub("", text)) if path.suffix in (".js", ".css") else text
+@lru_cache(maxsize=8)
+def _shipped(paths: tuple[Path, ...], version: str) -> str:
+    return "".join(map(shipped, paths))
 
 
 def _file(request: Request, suffix: str, text: str, kept: Mapping[str, str]) -> Answer:

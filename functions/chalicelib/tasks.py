@@ -10,15 +10,15 @@ from typing import Any
 from chalicelib import bodies, waiting
 from chalicelib.context import Context, current
 from chalicelib.documents import job_document, task_document
-from chalicelib.options import NAMES, from_query, idempotency_key
+from chalicelib.options import NAMES, REPEATED, from_query, idempotency_key
 from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, REVALIDATE, Answer, conditional, json_answer, retry_after
 from chalicelib.routing import Route
-from chalicelib.submissions import Entry, submit
+from chalicelib.submissions import single, submit
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import UnavailableError, UnknownJobError
 from coatcheck.job import Job
-from coatcheck.schema import coerce_form, validate
+from coatcheck.schema import coerce_form
 from coatcheck.scopes import Scope
 
 
@@ -46,8 +46,8 @@ def submit_task(request: Request) -> Answer:
     arguments = _arguments(request, task, context.settings.max_body)
     options = from_query(request, context)
     key = idempotency_key(request)
-    validate(task, arguments)
-    [job], limits = submit(context, [Entry(task, arguments, options)], key, request.caller.owner)
+    entry = single(task, arguments, options)
+    [job], limits = submit(context, [entry], key, request.caller)
     try:
         job, headers = waiting.wait(job, wish, context)
     except (UnavailableError, UnknownJobError):
@@ -81,5 +81,5 @@ def _arguments(request: Request, task: TaskSpec, max_body: int) -> dict[str, Any
 ROUTES = (
     Route("GET", "/tasks", list_tasks, Scope.READ),
     Route("GET", "/tasks/{name}", get_task, Scope.READ),
-    Route("POST", "/tasks/{name}", submit_task, Scope.SUBMIT, NAMES | {"wait"}),
+    Route("POST", "/tasks/{name}", submit_task, Scope.SUBMIT, NAMES | {"wait"}, REPEATED),
 )

@@ -162,8 +162,8 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/parts/new.lua",
-                "  set_status(id, queue, 'queued')\n  push(id, queue, false)\n",
-                "  set_status(id, queue, 'queued')\n",
+                "  show_as(id, queue, 'queued', owner)\n  push(id, queue, false)\n",
+                "  show_as(id, queue, 'queued', owner)\n",
             ),
             Edit(
                 "coatcheck/adapter.py",

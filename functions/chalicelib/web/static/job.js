@@ -9,6 +9,7 @@
  * @property {{fraction: number, message: string}|null} progress
  * @property {Record<string, any>} arguments
  * @property {any} result
+ * @property {import("./files.js").FileDocument|null} [result_file] where the result was too large
  * @property {{type: string, message: string, traceback?: string|null}|null} error
  * @property {number} attempt
  * @property {number} interrupted runs that ended with their worker
@@ -20,6 +21,10 @@
  * @property {string|null} worker
  * @property {boolean} stop_requested
  * @property {?string} owner
+ * @property {string[]} [after] jobs that it waits for
+ * @property {string|null} [batch]
+ * @property {string|null} [parent]
+ * @property {string[]} [children]
  */
 
 /** All that a job can be, in the order of its life. */
