@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from coatcheck.codec import MalformedJobError, QuarantinedJobError, decode_call, decode_delays, whole
+from coatcheck.connection import as_text
 from coatcheck.job import JobError
+from coatcheck.settings import DAY
 from coatcheck.signing import BadSignatureError, Signatures
 
 HARMLESS = (b"0", b"1")
@@ -38,7 +40,9 @@ class Run:
         """The job's hash as it was at the begin."""
         self.task = "?"
         self.arguments: dict[str, Any] = {}
+        self.owner: str | None = None
         self.timeout = 0
+        self.result_ttl = 0
         self.attempt = 0
         self.retry_delay = 0
         self.at_most_once = False
@@ -69,7 +73,9 @@ class Run:
         self.at_most_once = fields.get(b"at_most_once") == b"1"
         self.suspect = fields.get(b"lost", b"0") not in HARMLESS
         self.task, self.arguments = decode_call(fields.get(b"data", b""))
+        self.owner = as_text(fields.get(b"owner", b"")) or None
         self.timeout = max(1, whole(fields, "timeout"))
+        self.result_ttl = whole(fields, "result_ttl", DAY)
         self.attempt = whole(fields, "attempt")
         left, total = whole(fields, "retries_left", 0), whole(fields, "retries", 0)
         delays = decode_delays(fields.get(b"retry_intervals", b"[0]"))

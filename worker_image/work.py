@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from coatcheck.settings import Settings
 from worker_image import runner
 from worker_image.discovery import Task
+from worker_image.files import RunFiles
 from worker_image.reporter import Channel
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The settings, the tasks, what makes spans, and the way from and to the worker."""
+    """The settings, the tasks, what makes spans, the way from and to the worker, and what keeps files."""
 
     settings: Settings
     tasks: dict[str, Task]
     tracing: Tracing | None
     end: socket.socket
     channel: Channel
+    files: RunFiles
 
 
 def log_to_standard_error() -> None:
