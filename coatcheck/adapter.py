@@ -40,11 +40,15 @@ from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
 if TYPE_CHECKING:
+    from coatcheck.batches import Batch
     from coatcheck.catalog import TaskSpec
     from coatcheck.files.desk import FileDesk
     from coatcheck.schedules import ScheduleState
     from coatcheck.signing import Signatures
     from coatcheck.waiting import Waiters
+
+EQUIP = 100
+"""Most deliveries that are made at once for jobs that were brought back."""
 
 __all__ = ["JobPage", "LogPage", "QueueAdapter", "QueueInfo", "WorkerInfo"]
 
@@ -63,6 +67,7 @@ class QueueAdapter:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix, settings.redis_wait_replicas)
         self._limits = Limits.of(settings)
+        self._limits_text = str(self._limits)
         self._signatures = signatures_of(settings)
 
     def submit(
@@ -96,7 +101,7 @@ class QueueAdapter:
             fingerprint if idempotency_key is not None else "",
             self._settings.idempotency_ttl,
             owner,
-            str(self._limits),
+            self._limits_text,
         ]
         if batch is not None:
             submissions = [replace(submission, batch=batch) for submission in submissions]
@@ -108,7 +113,8 @@ class QueueAdapter:
         if idempotency_key is not None:
             keys.append(self._keys.idempotency(hashlib.sha256(idempotency_key.encode()).hexdigest()))
         with reaching_redis():
-            answer = self._scripts.run("submit", keys, *args, durable=True)
+            script = "submit" if links is None else "submit_linked"
+            answer = self._scripts.run(script, keys, *args, durable=True)
         if answer[0] == b"mismatch":
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for a request with another task, other arguments or options."
@@ -167,13 +173,39 @@ class QueueAdapter:
         ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
         limit.
         """
-        args = [_token(), str(self._limits)]
+        args = [_token(), self._limits_text]
         answer = self._ask("retry", job_id, access, *args)
         if answer[0] == b"callback":
             url, queue, owner = map(as_text, answer[1:])
             delivery = self._next_delivery(job_id, url, queue, owner or None)
             answer = self._ask("retry", job_id, access, *args, delivery)
         return self._answered(job_id, access, answer)
+
+    def batch(self, batch_id: str, access: Access = EVERYTHING) -> Batch:
+        """The jobs that were submitted together, in one round trip.
+
+        Takes what the caller may deal with. Raises UnknownBatchError: also when the batch is another owner's;
+        ForbiddenError: one of its tasks is none of the caller's.
+        """
+        from coatcheck.batches import read_batch
+
+        with reaching_redis():
+            return read_batch(self._scripts, self._keys, batch_id, access)
+
+    def cancel_batch(self, batch_id: str, access: Access = EVERYTHING) -> Batch:
+        """Cancel the jobs of a batch that wait, and ask for the stop of those that run.
+
+        Raises UnknownBatchError, ForbiddenError as ``batch``; ConflictError: all of them are over.
+        """
+        from coatcheck.batches import cancel_jobs
+
+        batch = self.batch(batch_id, access)
+        jobs = [job for job in batch.jobs if not job.ended]
+        if not jobs:
+            raise ConflictError(f"The batch is {batch.status} already: there is nothing to stop.")
+        with reaching_redis():
+            cancel_jobs(self._redis, self._scripts, self._keys, jobs, access, _token())
+        return self.batch(batch_id, access)
 
     def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
         """A job's callback, and each attempt to tell the job's end to it.
@@ -197,8 +229,21 @@ class QueueAdapter:
             raise ConflictError(f"The job is {job.status}: its end is told to its callback when it comes.")
         return self.submit([self._delivery(job_id, url, job.queue, job.owner)])[0]
 
+    def equip(self) -> None:
+        """Make the next deliveries of jobs that came back when one that they come after was retried.
+
+        Raises RedisError.
+        """
+        lacking = [as_text(job_id) for job_id in self._redis.zrange(self._keys.uncalled, 0, EQUIP - 1)]
+        for job_id in filter(is_job_id, lacking):
+            key = self._keys.job(job_id)
+            found = self._redis.hmget(key, "callback", "origin", "owner")
+            url, queue, owner = (as_text(each or b"") for each in found)
+            delivery = self._next_delivery(job_id, url, queue, owner or None)
+            self._scripts.run("equip", [key, self._keys.uncalled], job_id, delivery)
+
     def _next_delivery(self, job_id: str, url: str, queue: str, owner: str | None) -> str:
-        """What the hash of a job that is retried shall carry of the delivery of its next end."""
+        """What the hash of a job that runs again shall carry of the delivery of its next end."""
         delivery = self._delivery(job_id, url, queue, owner)
         fields = encode_delivery(delivery, self._settings.failure_ttl, self._signatures)
         return dumps([*chain.from_iterable(fields.items())])
@@ -305,7 +350,7 @@ def packed(submission: Submission, failure_ttl: int, signatures: Signatures | No
 
 
 def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl: int) -> str | None:
-    """What ``submit.lua`` takes of how the jobs belong to others; None: they don't."""
+    """What ``submit_linked.lua`` takes of how the jobs belong to others; None: they don't."""
     first = submissions[0]
     after = {
         str(number): submission.after for number, submission in enumerate(submissions) if submission.after
@@ -373,7 +418,7 @@ def _decoded(job_id: str, shown: Sequence[Sequence[bytes]]) -> Job:
 
 
 def _raise_unlinked(submissions: Sequence[Submission], answer: Sequence[Any]) -> None:
-    """What ``submit.lua`` answers when a job that others shall belong to is not there, as an error."""
+    """What ``submit_linked.lua`` answers when a job that others shall belong to is not there, as an error."""
     match answer[0]:
         case b"dependency":
             number, entry = answer[1:3]

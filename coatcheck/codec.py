@@ -424,6 +424,12 @@ def _progress(fields: Mapping[bytes, bytes]) -> Progress | None:
     return Progress(float(fraction), str(message))
 
 
+def decode_result(record: Mapping[bytes, bytes]) -> Any:
+    """What a record of the stream of results keeps. Raises ValueError, RecursionError: it is damaged."""
+    returned = _returned(record)
+    return _loads(returned) if returned else None
+
+
 def _returned(record: Mapping[bytes, bytes]) -> bytes:
     """The JSON of what a job returned, nothing for null."""
     value = record.get(b"return_value")

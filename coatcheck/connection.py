@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import redis
@@ -89,17 +88,17 @@ def connect(settings: Settings, *, socket_timeout: float = SOCKET_TIMEOUT) -> re
     return redis.Redis.from_url(settings.redis_url, **options)
 
 
-@contextmanager
-def reaching_redis() -> Iterator[None]:
-    """Turns every error that means "Redis can't serve us now" into UnavailableError."""
-    try:
-        yield
-    except AWAY as error:
-        raise UnavailableError(f"Redis can't be used right now: {_reason(error)}") from error
-    except ResponseError as error:
-        if AWAY_REPLY.match(str(error)):
+class reaching_redis:  # noqa: N801 (it is used like a function)
+    """Turns every error that means "Redis can't serve us now" into UnavailableError. A context manager."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, AWAY) or (isinstance(error, ResponseError) and AWAY_REPLY.match(str(error))):
             raise UnavailableError(f"Redis can't be used right now: {_reason(error)}") from error
-        raise
 
 
 def as_text(value: Any) -> str:

@@ -37,6 +37,11 @@ def job_fields(job: Job, link: Link | None = None) -> dict[str, Any]:
         "worker": job.worker,
         "stop_requested": job.stop_requested,
         "owner": job.owner,
+        "after": list(job.after),
+        "if_failed": job.if_failed,
+        "batch": job.batch,
+        "parent": job.parent,
+        "children": list(job.children),
     }
     if job.files:
         from coatcheck.files.showing import job_files

@@ -16,6 +16,7 @@
         ├── UnknownTaskError          404
         ├── UnknownJobError           404
         ├── UnknownScheduleError      404
+        ├── UnknownBatchError         404
         ├── UnknownFileError          404
         ├── FilesOffError             404
         ├── NotFoundError             404
@@ -187,6 +188,14 @@ class UnknownScheduleError(ProblemError):
     status = 404
     slug = "unknown-schedule"
     title = "The task has no schedule"
+
+
+class UnknownBatchError(ProblemError):
+    """No batch has that id: never submitted, or its time to live is over."""
+
+    status = 404
+    slug = "unknown-batch"
+    title = "There is no such batch"
 
 
 class UnknownFileError(ProblemError):

@@ -79,6 +79,15 @@ def tick_job_id(task: str, tick: datetime, salt: str) -> str:
     return _base32(microseconds, _TIME_CHARS) + digest[:_RANDOM_CHARS].translate(_SPELLED).decode()
 
 
+def child_job_id(parent: str, task: str, arguments: str, number: int) -> str:
+    """The id of a job that another one's task submits: each run of that job makes the same.
+
+    Takes the arguments as JSON, and how many jobs of that task with these arguments it has submitted before.
+    """
+    digest = hashlib.sha256(f"{parent}\n{task}\n{number}\n{arguments}".encode()).digest()
+    return parent[:_TIME_CHARS] + digest[:_RANDOM_CHARS].translate(_SPELLED).decode()
+
+
 def _next_microsecond() -> int:
     global _last_made
     with _making:
@@ -100,7 +109,7 @@ def submitted_at_ms(job_id: str) -> int:
 
 
 def _base32(number: int, length: int) -> str:
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5))
+    return "".join([_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +211,9 @@ def utcnow() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """RQ's format of a time, which is RFC 3339 too: ``2026-11-25T10:00:00.000000Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

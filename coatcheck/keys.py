@@ -87,6 +87,11 @@ class Keys:
         """Sorted set of the ids of jobs to be seen to, since one that they come after has changed."""
         return f"{self.prefix}:unsettled"
 
+    @property
+    def uncalled(self) -> str:
+        """Sorted set of the ids of jobs that were brought back, and lack the delivery of their next end."""
+        return f"{self.prefix}:uncalled"
+
     def batch(self, batch_id: str) -> str:
         """Hash of a batch: its owner, when it was submitted, its jobs."""
         return f"{self.prefix}:batch:{batch_id}"

@@ -45,7 +45,7 @@ class Limits:
     def check_size(self, jobs: int, owner: str) -> None:
         """Refuse what no waiting would ever let in. Raises PayloadTooLargeError."""
         mine = (self.queued, self.waiting, self.per_minute) if owner else (self.queued,)
-        most = min((limit for limit in mine if limit), default=jobs)
+        most = min([limit for limit in mine if limit], default=jobs)
         if jobs > most:
             raise PayloadTooLargeError(f"{jobs} jobs at once are more than the limit of {most}: send fewer.")
 

@@ -57,6 +57,7 @@ class Settings:
     max_result: int
     max_log: int
     files: str
+    files_endpoint: str
     max_file: int
     part_size: int
     upload_ttl: int
@@ -156,6 +157,12 @@ def _origins(text: str) -> tuple[str, ...]:
     if not origins or not all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", each) for each in origins):
         raise ValueError("origins such as https://example.com, without a path, separated by commas")
     return origins
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", text):
+        raise ValueError("an origin such as http://localhost:4566, without a path")
+    return text
 
 
 def _package(text: str) -> str:
@@ -350,6 +357,13 @@ SETTINGS: tuple[Setting, ...] = (
         _files,
         "",
         "Where files are kept: file:///path of a folder, or s3://bucket/prefix; empty: there are none.",
+    ),
+    Setting(
+        "files_endpoint",
+        "COATCHECK_FILES_ENDPOINT",
+        _origin,
+        "",
+        "Where an S3 that is not AWS's answers clients, such as http://localhost:4566; us: AWS_ENDPOINT_URL.",
     ),
     Setting(
         "max_file", "COATCHECK_MAX_FILE", _integer(1, 5 * 1024 * GIB), 5 * GIB, "Largest file, in bytes."
@@ -591,6 +605,8 @@ def _contradictions(values: Mapping[str, Any], environ: Mapping[str, str]) -> li
         wrong.append(
             f"COATCHECK_CALLBACK_QUEUE={values['callback_queue']!r} should be one of COATCHECK_QUEUES"
         )
+    if values["files"].startswith("s3:") and not environ.get("AWS_REGION"):
+        wrong.append("AWS_REGION is not set; it should be the region of the bucket in COATCHECK_FILES")
     if not values["redis_iam_user"] and not values["redis_iam_cache"]:
         return wrong
     if not (values["redis_iam_user"] and values["redis_iam_cache"]):

@@ -1,12 +1,14 @@
-"""What a task's author uses: ``@task`` for options, ``progress`` to be watched."""
+"""What a task's author uses: ``@task`` for options, ``progress`` to be watched, ``submit`` for more jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from coatcheck.errors import CatalogError
+from coatcheck.job import CANCEL
 from coatcheck.schedule import CatchUp, Overlap, Schedule, schedule_of
 from coatcheck.settings import NAME
 
@@ -151,3 +153,53 @@ def set_reporter(reporter: Callable[[float, str], None] | None) -> None:
     """Where ``progress`` goes. Called by the worker, once for each of its processes."""
     global _reporter
     _reporter = reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job that a task submits: which task, by name or itself, its arguments and the options."""
+
+    task: str | Callable[..., Any]
+    arguments: Mapping[str, Any]
+    queue: str | None
+    delay: float
+    after: tuple[str, ...]
+    if_failed: str
+
+
+_submitter: Callable[[Order], str] | None = None
+
+
+def submit(
+    task: str | Callable[..., Any],
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    queue: str | None = None,
+    delay: float | timedelta | None = None,
+    after: Sequence[str] = (),
+    if_failed: str = CANCEL,
+) -> str:
+    """Submit a job from within a task, as a child of the job that runs. Returns the child's id.
+
+    Takes the task, by name (``"examples.short_task"``) or the function itself; the queue instead of the
+    task's own; ``delay``: not before that many seconds; ``after``: ids of jobs that must end before, and
+    ``if_failed``: what becomes of it when one of them does not finish, ``"cancel"`` or ``"run"``.
+
+    The child is in Redis when this returns; while Redis is away it waits. A task that is run again submits
+    the same children again, which are then there already: so the same calls should have the same arguments.
+    May be called from any thread of the task's process. In an ``async def`` other tasks wait meanwhile, but
+    not where it is ``await asyncio.to_thread(submit, ...)``.
+
+    Raises UnknownTaskError, InvalidArgumentsError, QueueFullError and other problems of
+    ``coatcheck.errors``; ValueError: an option makes no sense; RuntimeError: no worker runs this.
+    """
+    if _submitter is None:
+        raise RuntimeError("submit() works in a task that a worker runs, and nowhere else")
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay or 0.0
+    return _submitter(Order(task, arguments or {}, queue, seconds, tuple(after), if_failed))
+
+
+def set_submitter(submitter: Callable[[Order], str] | None) -> None:
+    """Where ``submit`` goes. Called by the worker, once for each of its processes."""
+    global _submitter
+    _submitter = submitter

@@ -56,14 +56,14 @@ TRANSITIONS = (
     Transition("submit", None, QUEUED, CLIENT, "submit", "it is submitted"),
     Transition("submit for later", None, SCHEDULED, CLIENT, "submit", "it is submitted with a delay"),
     Transition(
-        "submit after others", None, DEFERRED, CLIENT, "submit", "it is submitted to run after others"
+        "submit after others", None, DEFERRED, CLIENT, "submit_linked", "it is submitted to run after others"
     ),
     Transition(
         "submit in vain",
         None,
         CANCELED,
         CLIENT,
-        "submit",
+        "submit_linked",
         "one that it comes after has ended without a result",
     ),
     Transition("come due", None, QUEUED, JANITOR, "tick", "a periodic task is due"),

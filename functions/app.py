@@ -8,6 +8,7 @@ from __future__ import annotations
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate
 
 from chalicelib import (
+    batches,
     callers,
     deliveries,
     health,
@@ -43,6 +44,7 @@ for resource in (
     page,
     tasks,
     jobs,
+    batches,
     uploads,
     deliveries,
     queues,

@@ -9,7 +9,7 @@ from coatcheck.transitions import TRANSITIONS
 from tests.support.lifecycle import DOCUMENT, with_parts
 
 TEXT = DOCUMENT.read_text()
-SUPPORT = {"beat", "take", "trim", "prune", "list", "doctor", "read", "log", "delivered"}
+SUPPORT = {"beat", "take", "trim", "prune", "list", "batch", "doctor", "read", "log", "delivered", "equip"}
 """Scripts that change no healthy job's status."""
 
 

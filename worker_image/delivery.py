@@ -11,12 +11,16 @@ from typing import Any
 from redis import Redis, RedisError
 from redis.exceptions import OutOfMemoryError
 
+from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import as_text
+from coatcheck.errors import UnavailableError
+from coatcheck.job import Submission
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 from worker_image.ending import NOTHING, Ended, Ending, Following, renew
 from worker_image.outbox import Outbox
+from worker_image.results import Results
 from worker_image.run import Outcome, Piece, Run
 from worker_image.spool import KeptEnding, Spool
 
@@ -50,6 +54,8 @@ class Delivery:
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(redis, settings.prefix, settings.redis_wait_replicas)
         self._spool = Spool(settings)
+        self._adapter = QueueAdapter(redis, settings)
+        self._results = Results(redis, self._keys)
         self._outbox = Outbox(redis, self._scripts, opened, closing)
 
     def take(self, queue: str) -> str | None:
@@ -64,6 +70,11 @@ class Delivery:
         answer = self._scripts.run("begin", keys, *args)
         run.fields = dict(zip(answer[::2], answer[1::2], strict=True))
         return bool(answer)
+
+    def fill(self, run: Run) -> None:
+        """Put other jobs' results into its arguments. Raises MalformedJobError: they are not there."""
+        run.arguments = self._results.put_into(run.arguments, run.after)
+        run.borrows = False
 
     def renew(self, run: Run) -> str:
         """Renew the lease, and hand on output and progress. Returns ``ok``, ``stop`` or ``lost``."""
@@ -83,6 +94,13 @@ class Delivery:
         settings, ids = self._settings, (run.job_id, run.execution)
         lease, most = settings.worker_lease, settings.max_log
         return renew(self._scripts, self._keys, *ids, lease, progress, piece, most, durable=durable)
+
+    def submit(self, child: Submission) -> None:
+        """Submit a job that a task asks for; again is not twice. Raises ProblemError: it is refused."""
+        try:
+            self._adapter.submit([child])
+        except UnavailableError as error:
+            raise RedisError(error.detail) from error
 
     def end(self, run: Run, outcome: Outcome) -> UnrecordedEnd:
         """The end of a run, to be recorded."""

@@ -13,9 +13,10 @@ from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 from coatcheck.files.workspace import Workspace
-from coatcheck.task import set_reporter
+from coatcheck.task import Order, set_reporter, set_submitter
 from worker_image import runner
 from worker_image.reporter import Reporter
+from worker_image.submitting import Submitter
 from worker_image.work import Work, end_process, failure, log_to_standard_error, memory
 
 READ_SIZE = 65_536
@@ -29,8 +30,9 @@ LEFT_SECONDS = 1.0
 class _Run:
     """A run in this loop: whom it tells, and what it has started here."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, submitter: Submitter) -> None:
         self.reporter = reporter
+        self.submitter = submitter
         self.tasks: set[asyncio.Task[Any]] = set()
 
 
@@ -74,6 +76,7 @@ def serve(work: Work, ready: Callable[[], None]) -> None:
     sys.stdout, sys.stderr = _routed(sys.stdout), _routed(sys.stderr)
     log_to_standard_error()
     set_reporter(_tell_progress)
+    set_submitter(_submit)
     asyncio.run(_Loop(work).serve(ready))
 
 
@@ -87,6 +90,15 @@ def _tell_progress(fraction: float, message: str) -> None:
     run = _current.get()
     if run is not None:
         run.reporter.progress(fraction, message)
+
+
+def _submit(order: Order) -> str:
+    run = _current.get()
+    if run is None:
+        raise RuntimeError(
+            "submit() was called by none of the tasks that run here, or by a thread of its own"
+        )
+    return run.submitter(order)
 
 
 def _new_task(
@@ -136,7 +148,8 @@ class _Loop:
                 if told["cancel"] in self._runs:
                     self._runs[told["cancel"]][1].cancel()
             else:
-                run = _Run(Reporter(self._work.channel, told["run"]))
+                reporter = Reporter(self._work.channel, told["run"])
+                run = _Run(reporter, Submitter(self._work, told["run"]))
                 task = asyncio.get_running_loop().create_task(self._run(run, told))
                 self._runs[told["run"]] = run, task
 

@@ -1,10 +1,10 @@
 """The work-horse: a process that imports the tasks once and runs jobs.
 
 One after another, or, with the argument ``concurrent``, many async tasks at once (``event_loop.py``). It has
-no connection to Redis. Jobs come and reports go over a socket, a JSON document on a line each; what a task
-prints goes to standard output and error, which the worker reads from a pipe. When the worker dies a second
-pipe ends, the lifeline, and the horse ends itself and whatever its tasks started: no job runs on without a
-worker that renews its lease.
+no connection to Redis. Jobs come and reports go over a socket, a JSON document on a line each, and answers to
+what a task asks come through a pipe; what a task prints goes to standard output and error, which the worker
+reads from a pipe. When the worker dies the last pipe ends, the lifeline, and the horse ends itself and what
+its tasks started: no job runs on without a worker that renews its lease.
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ from typing import Any
 
 from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.settings import load
-from coatcheck.task import set_reporter
+from coatcheck.task import set_reporter, set_submitter
 from coatcheck.trace_context import open_tracing
 from worker_image import runner
 from worker_image.builtin import builtin_tasks
 from worker_image.discovery import catalog_of, discover
 from worker_image.files import RunFiles
 from worker_image.lifeline import SERVICE
+from worker_image.questions import Questions
 from worker_image.reporter import Channel, Reporter
+from worker_image.submitting import Submitter
 from worker_image.work import Work, end_process, failure, log_to_standard_error, memory
 
 
 def main() -> None:
-    """Run jobs until the worker is gone. Its arguments are two file descriptors, socket and lifeline."""
-    end, lifeline = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
-    end.set_inheritable(False)
-    os.set_inheritable(lifeline, False)
+    """Run jobs until the worker is gone. Its arguments are file descriptors: socket, lifeline, answers."""
+    end, lifeline, answers = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
+    for descriptor in (end.fileno(), lifeline, answers):
+        os.set_inheritable(descriptor, False)
     threading.Thread(target=_follow, args=(lifeline,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel, settings = Channel(end), load()
@@ -51,8 +53,9 @@ def main() -> None:
     if tracing is not None:
         # What a task's process logs is the job's log, and a collector that is away is none of its business.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-    work = Work(settings, {**found, **builtin_tasks()}, tracing, end, channel, files)
-    if sys.argv[3:] == ["concurrent"]:
+    questions = Questions(channel, answers)
+    work = Work(settings, {**found, **builtin_tasks()}, tracing, end, channel, questions, files)
+    if sys.argv[4:] == ["concurrent"]:
         from worker_image.event_loop import serve
     else:
         serve = _one_by_one
@@ -84,6 +87,7 @@ def _one_by_one(work: Work, ready: Callable[[], None]) -> None:
                 return
             reporter = Reporter(work.channel, job["run"])
             set_reporter(reporter.progress)
+            set_submitter(Submitter(work, job["run"]))
             if work.tracing is None or job["span"] is None:
                 report = _run(job, work)
             else:

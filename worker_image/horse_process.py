@@ -40,17 +40,20 @@ class HorseProcess:
         ours, theirs = socket.socketpair()
         self._channel = ours
         lifeline, self._lifeline = os.pipe()
-        ends = [str(theirs.fileno()), str(lifeline)]
+        answers, told = os.pipe()
+        self._answers = os.fdopen(told, "wb")
+        ends = [str(theirs.fileno()), str(lifeline), str(answers)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "worker_image.horse", *ends, *(["concurrent"] if concurrent else [])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=[theirs.fileno(), lifeline],
+            pass_fds=[theirs.fileno(), lifeline, answers],
             start_new_session=True,
         )
         theirs.close()
         os.close(lifeline)
+        os.close(answers)
         assert self._process.stdout is not None
         self._output = self._process.stdout
         os.set_blocking(self._output.fileno(), False)
@@ -102,6 +105,12 @@ class HorseProcess:
         """Have a concurrent horse end a run, as asyncio does it; the run may refuse."""
         self._send({"cancel": run.execution})
 
+    def answer(self, number: int, document: dict[str, Any]) -> None:
+        """Answer the question of that number."""
+        with suppress(OSError):
+            self._answers.write(json.dumps({"number": number, **document}).encode() + b"\n")
+            self._answers.flush()
+
     def _send(self, document: dict[str, Any]) -> None:
         with suppress(OSError):
             self._channel.sendall(json.dumps(document).encode() + b"\n")
@@ -110,7 +119,8 @@ class HorseProcess:
         """What the horse reported; takes which of its ends the selector found.
 
         Yields ``{"ready": version}`` or ``{"broken": why}`` at its start; of its runs ``{"output": text}``,
-        ``{"progress": [fraction, message]}``, and at a run's end ``{"result": json}``, ``{"error": [type,
+        ``{"progress": [fraction, message]}``, ``{"child": submission, "number": of the question}``, and at a
+        run's end ``{"result": json}``, ``{"error": [type,
         message, traceback]}`` or ``{"cancelled": true}``, always after all that the task printed before;
         ``{"blocked": seconds}``; and once it is gone ``{"died": how}``.
         """
@@ -191,3 +201,5 @@ class HorseProcess:
                 self._selector.unregister(source)
             source.close()
         os.close(self._lifeline)
+        with suppress(OSError):
+            self._answers.close()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import redis
 
+from coatcheck.adapter import QueueAdapter
 from coatcheck.keys import Keys
 from coatcheck.listing import queue_names
 from coatcheck.recovery import BATCH, PATIENCE, sweep
@@ -34,6 +35,7 @@ class Janitor:
         self._redis = client
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix)
+        self._adapter = QueueAdapter(client, settings)
         self._queues = tuple(queues)
         self._lease = settings.worker_lease
         self._trimmed = 0.0
@@ -51,6 +53,7 @@ class Janitor:
         for _ in range(SETTLE_CALLS):
             if not self._scripts.run("settle", []):
                 break
+        self._adapter.equip()
         swept = sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)
         if time.monotonic() - self._trimmed >= TRIM_SECONDS:
             self._trim()

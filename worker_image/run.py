@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coatcheck.codec import MalformedJobError, QuarantinedJobError, decode_call, decode_delays, whole
-from coatcheck.connection import as_text
+from coatcheck.codec import (
+    MalformedJobError,
+    QuarantinedJobError,
+    decode_after,
+    decode_call,
+    decode_delays,
+    whole,
+)
 from coatcheck.job import JobError
+from coatcheck.placeholders import placeholders
 from coatcheck.settings import DAY
 from coatcheck.signing import BadSignatureError, Signatures
 
@@ -40,7 +47,6 @@ class Run:
         """The job's hash as it was at the begin."""
         self.task = "?"
         self.arguments: dict[str, Any] = {}
-        self.owner: str | None = None
         self.timeout = 0
         self.result_ttl = 0
         self.attempt = 0
@@ -50,6 +56,10 @@ class Run:
         """Whether it lost more than one worker, or process that it shared: then it runs alone."""
         self.concurrent = False
         """Whether it runs with others in one process."""
+        self.after: tuple[str, ...] = ()
+        """The jobs that it comes after."""
+        self.borrows = False
+        """Whether results of theirs are still to be put into its arguments."""
         self.span: dict[str, Any] | None = None
         """What its span is, where tracing is on."""
         self.waited = 0.0
@@ -73,7 +83,8 @@ class Run:
         self.at_most_once = fields.get(b"at_most_once") == b"1"
         self.suspect = fields.get(b"lost", b"0") not in HARMLESS
         self.task, self.arguments = decode_call(fields.get(b"data", b""))
-        self.owner = as_text(fields.get(b"owner", b"")) or None
+        self.after = decode_after(fields)
+        self.borrows = bool(self.after) and any(True for _ in placeholders(self.arguments))
         self.timeout = max(1, whole(fields, "timeout"))
         self.result_ttl = whole(fields, "result_ttl", DAY)
         self.attempt = whole(fields, "attempt")
@@ -95,6 +106,11 @@ class Run:
         """What a log record about this run carries."""
         trace = {"trace_id": self.span["trace_id"]} if self.span else {}
         return {"job": self.job_id, "task": self.task, "attempt": self.attempt, **trace, **more}
+
+    @property
+    def owner(self) -> str | None:
+        """Whose the job is."""
+        return self.fields.get(b"owner", b"").decode("utf-8", "replace") or None
 
     @property
     def unsent(self) -> bool:

@@ -20,6 +20,7 @@ from coatcheck.codec import MalformedJobError
 from coatcheck.job import JobError
 from coatcheck.settings import Settings
 from coatcheck.signing import Signatures
+from worker_image.children import Children
 from worker_image.delivery import Delivery, new_execution
 from worker_image.ending import NOTHING, Following
 from worker_image.ends import Ends
@@ -85,6 +86,7 @@ class Runs:
         self._plain: Running | None = None
         """The one of them that has a process of its own."""
         self._ends = Ends(name, delivery, self._patience, orders, telemetry, self._following, self._place)
+        self._children = Children(delivery, self._patience)
         self._taker = Taker(queue, settings.worker_lease, delivery, self._patience, orders)
         self._short = False
         """Whether the last plain task was short."""
@@ -136,6 +138,7 @@ class Runs:
     def _turn(self) -> None:
         for horse, (run, event) in self._horses.events(self._pause()):
             self._heard(horse, run, event)
+        self._children.submit()
         # Before its end is recorded: the work-horse has the next job meanwhile.
         self._start_waiting()
         self._ends.hear()
@@ -190,7 +193,9 @@ class Runs:
             if self._plain is not None and not run.concurrent:
                 continue
             horse = self._horses.concurrent if run.concurrent else self._horses.plain
-            if horse.ready and (not run.at_most_once or self._confirmed(run)):
+            if not horse.ready:
+                continue
+            if (not run.at_most_once or self._confirmed(run)) and (not run.borrows or self._filled(run)):
                 self._waiting.remove(run)
                 self._start(run, horse)
 
@@ -223,6 +228,22 @@ class Runs:
             self._waiting.remove(run)
             self._ends.add(run, Outcome.stopped() if answer == "stop" else Outcome.given_away())
         return answer == "ok"
+
+    def _filled(self, run: Run) -> bool:
+        """Whether the results are there that it gets as arguments."""
+        if self._patience.left():
+            return False
+        try:
+            self._delivery.fill(run)
+        except RedisError as error:
+            self._patience.failed(error, f"job {run.job_id}: it waits")
+            return False
+        except MalformedJobError as error:
+            self._waiting.remove(run)
+            self._ends.add(run, Outcome.refused(error))
+            return False
+        self._patience.worked()
+        return True
 
     def _has_room(self) -> bool:
         """Whether the next job, whatever it is, can run at once beside those that do."""
@@ -289,6 +310,8 @@ class Runs:
         elif "output" in event:
             running.run.printed(event["output"], self._settings.max_log)
             self._unsent = True
+        elif "child" in event:
+            self._children.add(running.run, horse, event)
         elif "progress" in event:
             running.run.progress = json.dumps(event["progress"])
             self._unsent = True
@@ -405,6 +428,7 @@ class Runs:
     def _over(self, running: Running, outcome: Outcome) -> None:
         """A run that its work-horse had has ended."""
         del self._running[running.run.execution]
+        self._children.forget(running.run)
         if running is self._plain:
             self._plain = None
             self._short = time.monotonic() - running.started < SHORT_SECONDS

@@ -15,6 +15,7 @@ from coatcheck.settings import Settings
 from worker_image import runner
 from worker_image.discovery import Task
 from worker_image.files import RunFiles
+from worker_image.questions import Questions
 from worker_image.reporter import Channel
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The settings, the tasks, what makes spans, the way from and to the worker, and what keeps files."""
+    """The settings, the tasks, what makes spans, the ways from and to the worker, and what keeps files."""
 
     settings: Settings
     tasks: dict[str, Task]
     tracing: Tracing | None
     end: socket.socket
     channel: Channel
+    questions: Questions
     files: RunFiles
 
 

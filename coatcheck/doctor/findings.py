@@ -70,6 +70,25 @@ KINDS: dict[str, Kind] = {
     "queue-unlisted": Kind(
         "The queue has jobs ({detail}), but is missing in the set of queues.", "added to the set"
     ),
+    # Jobs after jobs
+    "not-settled": Kind(
+        "The job is {detail}, and what has become of those that it comes after says something else.",
+        "set free, canceled or deferred, as that says",
+        heals=True,
+    ),
+    "unknown-to-dependency": Kind(
+        "The job comes after {detail}, but is not among its dependents.", "added to them"
+    ),
+    "stray-dependent": Kind(
+        "{detail} is among the dependents of the job, but waits for no end of it.", "removed", heals=True
+    ),
+    "needed-with-ttl": Kind(
+        "The job's result may be needed by others, but would expire.", "kept until these have ended"
+    ),
+    "orphan-dependents": Kind("The job that these belong to is gone.", "deleted"),
+    "batch-miscounted": Kind(
+        "The batch has another number of jobs that have not ended than {detail}.", "counted anew"
+    ),
     # Runs and workers
     "stray-lease": Kind("The lease belongs to no running job.", "removed"),
     "stray-execution": Kind("The record of a run belongs to no running job.", "deleted"),

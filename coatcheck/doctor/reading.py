@@ -35,6 +35,7 @@ QUICK = {
     "workers",
     "worker",
     "idempotency",
+    "dependencies",
     "file",
 }
 """What a thorough look takes no time for. For all else it searches a queue, so it looks at one in a call."""

@@ -26,7 +26,10 @@ RQ_ONLY = re.compile(
     r"|queue:_compact:.*|unique:.*",
     re.S,
 )
-"""Keys of RQ's data model that Coatcheck never writes: let be (rq 3: the same files as in ``keys.py``)."""
+"""Keys of RQ's data model that Coatcheck never writes, some of them but for its own jobs: let be.
+
+(rq 3: the same files as in ``keys.py``.)
+"""
 
 SINGLE = {
     "queues",
@@ -34,6 +37,7 @@ SINGLE = {
     "owned",
     "leases",
     "unsettled",
+    "uncalled",
     "workers",
     "swept",
     "doctor:lost",
@@ -45,6 +49,9 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.S), what)
     for pattern, what in (
         (r"job:([^:]+)", "job"),
+        (r"job:([0-9a-z]{36}):dependents", "dependents"),
+        (r"job::([0-9a-z]{36}):dependencies", "dependencies"),
+        (r"batch:(.+)", "batch"),
         (r"log:([^:]+)", "log"),
         (r"results:([^:]+)", "results"),
         (r"execution:([^:]+:[^:]+)", "execution"),
@@ -56,7 +63,7 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"file:(.+)", "file"),
     )
 )
-_NOTHING_TO_CHECK = re.compile(r"batch:(.+)|schedule:(.+)", re.S)
+_NOTHING_TO_CHECK = re.compile(r"schedule:(.+)", re.S)
 _OF_AN_OWNER = re.compile(r"waiting:(.+)", re.S)
 _OF_A_QUEUE = re.compile(rf"(?:queue|workers|{'|'.join(REGISTRIES)}):(.+?)(?::intermediate)?", re.S)
 
@@ -148,6 +155,8 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         return keys.registry(what, name), job
     if what in ("index", "owned", "leases"):
         return f"{keys.prefix}:{what}", job
+    if what in ("dependents", "dependencies"):
+        return (keys.dependents if what == "dependents" else keys.dependencies)(name), job
     if what in ("job", "log", "results", "execution", "executions"):
         return f"{keys.prefix}:{what}:{name}", job
     key = {
@@ -159,6 +168,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         "idempotency": keys.idempotency(name),
         "file": keys.file(name),
         "rate": f"{keys.prefix}:rate:{name}",
+        "batch": keys.batch(name),
         "place": f"{keys.prefix}:{name}",
     }[what]
     return key, None

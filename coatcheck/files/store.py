@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from coatcheck.errors import SettingsError
 from coatcheck.settings import Settings
 
 
@@ -128,10 +127,7 @@ class Store(Protocol):
 
 
 def open_store(settings: Settings) -> Store | None:
-    """The store of the setting COATCHECK_FILES; None: files are off. Connects to nothing.
-
-    Raises SettingsError.
-    """
+    """The store of the setting COATCHECK_FILES; None: files are off. Connects to nothing."""
     if not settings.files:
         return None
     place = urlsplit(settings.files)
@@ -139,4 +135,6 @@ def open_store(settings: Settings) -> Store | None:
         from coatcheck.files.folder import FolderStore
 
         return FolderStore(unquote(place.path))
-    raise SettingsError("COATCHECK_FILES: this version keeps files in a folder only, file:///path")
+    from coatcheck.files.s3 import S3Store
+
+    return S3Store(place.netloc, place.path.strip("/"), settings)

@@ -1,4 +1,4 @@
--- Needs: keys, clock, values, lists, dependencies
+-- Needs: keys, clock, values, lists, batches, dependencies, settling
 -- What is wrong with some subjects; with the mode 'mend' also the cure, in the same transaction.
 -- KEYS: leases, the leases that a sweep shall end at once, the time of that sweep. ARGV: prefix, mode, limits as JSON, then three words for each subject: what it is, and two
 -- that name it (coatcheck/doctor/subjects.py).
@@ -43,10 +43,12 @@ local function times_on(list, id) return #(ask('LPOS', list, id, 'COUNT', 0) or 
 local function read(id)
   local kind = type_of(key('job', id))
   if kind ~= 'hash' then return {exists = kind ~= 'none', known = false} end
-  local fields = redis.call('HMGET', key('job', id), 'status', 'origin', 'execution', 'worker_name', 'taken_at', 'owner')
+  local fields = redis.call('HMGET', key('job', id), 'status', 'origin', 'execution', 'worker_name', 'taken_at', 'owner',
+    'dependency_ids', 'allow_dependency_failures', 'failed_dependency')
   local job = {exists = true, status = fields[1], queue = default(fields[2], false), execution = fields[3],
     worker = fields[4], taken_at = tonumber(fields[5] or nil),
-    owner = default(fields[6], false)}
+    owner = default(fields[6], false), dependencies = fields[7] and read_ids(fields[7]),
+    tolerant = fields[8] == '1', given_up = fields[1] == 'canceled' and fields[9]}
   job.known = job.queue and (job.status == 'queued' or registries[job.status] ~= nil)
   return job
 end
@@ -153,8 +155,10 @@ end
 local function settle_ended(id, job, ttl)
   local registry = key(registries[job.status], job.queue)
   local score = score_of(registry, id)
-  if ttl == -1 and job.status == 'finished' and score and needed(id) then
-    return
+  if job.status == 'finished' and needed(id) then
+    if ttl ~= -1 or not score then
+      found('needed-with-ttl', '', function() keep_finished(id, true) end)
+    end
   elseif ttl == -1 then
     found('ended-without-ttl', job.status, function()
       local field = job.status == 'finished' and 'result_ttl' or 'failure_ttl'
@@ -167,6 +171,31 @@ local function settle_ended(id, job, ttl)
       redis.call('ZADD', registry, string.format('%.6f', now + ttl / 1000), id)
     end)
   end
+end
+
+-- A job that comes after others. Returns whether it was moved on.
+local function settle_dependent(id, job)
+  local unended = not ended[job.status]
+  if not unended and not job.given_up then return false end
+  if job.status == 'deferred' or job.given_up then
+    local may = verdict(job.dependencies, job.tolerant)
+    if may ~= (job.given_up and 'never' or 'wait') then
+      found('not-settled', job.status, function()
+        settle_one(id)
+        settle()
+      end)
+      return mode == 'mend'
+    end
+  end
+  for _, each in ipairs(job.dependencies) do
+    local other = read(each)
+    if other.exists and (unended or other.status ~= 'finished')
+        and ask('SISMEMBER', dependents_of(each), id) == 0 then
+      found('unknown-to-dependency', each, function() join(id, job.dependencies) end)
+      return false
+    end
+  end
+  return false
 end
 
 local checks = {}
@@ -185,6 +214,7 @@ function checks.job(id)
       end
     end
   end
+  if job.dependencies and settle_dependent(id, job) then return end
   local ttl = redis.call('PTTL', key('job', id))
   if ended[job.status] then return settle_ended(id, job, ttl) end
   local waiting = job.owner and owners_key('waiting', job.owner)
@@ -310,6 +340,50 @@ function checks.waiting(owner, id)
   local job = read(id)
   if WAITS[job.status or ''] and job.owner and redis.sha1hex(job.owner) == owner then return end
   found('counted-not-waiting', '', function() redis.call('SREM', key('waiting', owner), id) end)
+end
+
+function checks.dependents(id)
+  local name = dependents_of(id)
+  if not is(name, 'set') then return end
+  local job = read(id)
+  if not job.exists then return found('orphan-dependents', '', function() redis.call('DEL', name) end) end
+  for _, each in ipairs(redis.call('SMEMBERS', name)) do
+    local other = read(each)
+    local right = not other.exists  -- its time was over first
+    for _, dependency in ipairs((not ended[other.status] or other.given_up) and other.dependencies or {}) do
+      right = right or dependency == id
+    end
+    if not right then
+      found('stray-dependent', each, function()
+        redis.call('SREM', name, each)
+        if job.status == 'finished' and redis.call('EXISTS', name) == 0 then keep_finished(id, false) end
+      end)
+    end
+  end
+end
+
+function checks.dependencies(id)
+  local name = dependencies_for_rq(id)
+  if is(name, 'set') and not read(id).exists then
+    found('orphan-dependents', '', function() redis.call('DEL', name) end)
+  end
+end
+
+function checks.batch(id)
+  local name, unended = key('batch', id), 0
+  if not is(name, 'hash') then return end
+  local batch = redis.call('HMGET', name, 'jobs', 'open')
+  for each in string.gmatch(batch[1] or '', '[^,]+') do
+    local job = read(each)
+    if job.exists and not ended[job.status] then unended = unended + 1 end
+  end
+  if tonumber(batch[2] or nil) ~= unended or (redis.call('PTTL', name) >= 0) ~= (unended == 0) then
+    found('batch-miscounted', batch[2], function()
+      redis.call('HSET', name, 'open', unended)
+      count_open(id, 0)
+      if unended > 0 then redis.call('PERSIST', name) end
+    end)
+  end
 end
 
 function checks.rate(owner)

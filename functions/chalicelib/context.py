@@ -54,6 +54,9 @@ def current() -> Context:
 
     Raises SettingsError, CatalogError; the next call then tries again.
     """
+    known = _process.context
+    if known is not None:
+        return known
     with _process.lock:
         if _process.context is None:
             _process.context = _build(None)

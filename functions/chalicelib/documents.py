@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.context import Context, current
 from chalicelib.requests import Request
 from coatcheck.catalog import TaskSpec
 from coatcheck.document import job_fields
-from coatcheck.job import Job
+from coatcheck.job import Job, format_time
 from coatcheck.scopes import Scope
+
+if TYPE_CHECKING:
+    from coatcheck.batches import Batch
+
+MAX_SHOWN = 1000
+"""Most jobs that a batch's document shows."""
 
 
 def job_document(job: Job, request: Request) -> dict[str, Any]:
@@ -19,15 +25,13 @@ def job_document(job: Job, request: Request) -> dict[str, Any]:
     fields = job_fields(job, None if files is None else files.link)
     if job.error is not None and not sees_tracebacks(request):
         fields["error"]["traceback"] = None
-    return {
-        **fields,
-        "links": {
-            "self": address,
-            "log": f"{address}/log",
-            "retry": f"{address}/retry",
-            "task": request.link("tasks", job.task),
-        },
+    fields["links"] = {
+        "self": address,
+        "log": f"{address}/log",
+        "retry": f"{address}/retry",
+        "task": request.link("tasks", job.task),
     }
+    return fields
 
 
 def sees_tracebacks(request: Request) -> bool:
@@ -36,12 +40,28 @@ def sees_tracebacks(request: Request) -> bool:
 
 
 def job_summary(job: Job, request: Request) -> dict[str, Any]:
-    """A job in a list: all but arguments, result and traceback, which may be large."""
+    """A job in a list: all but arguments, result, traceback and children, which may be large."""
     document = job_document(job, request)
-    del document["arguments"], document["result"], document["result_file"]
+    for name in ("arguments", "result", "result_file", "children"):
+        del document[name]
     if document["error"]:
         del document["error"]["traceback"]
     return document
+
+
+def batch_document(batch: Batch, request: Request) -> dict[str, Any]:
+    """A batch, with its first jobs as in a list."""
+    return {
+        "id": batch.id,
+        "created_at": format_time(batch.created_at),
+        "owner": batch.owner,
+        "status": batch.status.value,
+        "counts": batch.counts,
+        "total": batch.total,
+        "progress": batch.progress,
+        "jobs": [job_summary(job, request) for job in batch.jobs[:MAX_SHOWN]],
+        "links": {"self": request.link("batches", batch.id)},
+    }
 
 
 def task_document(task: TaskSpec, request: Request, context: Context) -> dict[str, Any]:

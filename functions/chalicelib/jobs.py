@@ -12,7 +12,7 @@ from chalicelib.routing import Route
 from chalicelib.submissions import read_batch, submit
 from chalicelib.tasks import accepted
 from coatcheck.errors import FieldError, InvalidRequestError
-from coatcheck.job import JobStatus
+from coatcheck.job import JobStatus, new_job_id
 from coatcheck.scopes import Access, Scope
 from coatcheck.settings import NAME
 
@@ -28,9 +28,15 @@ def submit_jobs(request: Request) -> Answer:
     key = idempotency_key(request)
     entries = read_batch(bodies.json_object(request, context.settings.max_body), context)
     request.caller.check_tasks(entry.task.name for entry in entries)
-    jobs, limits = submit(context, entries, key, request.caller.owner)
-    headers = {**PRIVATE, **limits, "Retry-After": str(POLL_SECONDS)}
-    return json_answer({"jobs": [job_document(job, request) for job in jobs]}, 202, headers)
+    jobs, limits = submit(context, entries, key, request.caller, batch=new_job_id())
+    # Those of an earlier version, which the same key gives again, have none: its address leads nowhere then.
+    batch = jobs[0].batch or jobs[0].id
+    address = request.link("batches", batch)
+    document = {
+        "batch": {"id": batch, "links": {"self": address}},
+        "jobs": [job_document(job, request) for job in jobs],
+    }
+    return json_answer(document, 202, {**PRIVATE, **limits, "Retry-After": str(POLL_SECONDS)})
 
 
 def list_jobs(request: Request) -> Answer:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
@@ -23,6 +23,9 @@ from coatcheck.errors import CoatcheckError
 from coatcheck.job import Job, Submission, is_job_id
 from coatcheck.log_lines import about
 from coatcheck.trace_context import read_context
+
+if TYPE_CHECKING:
+    from coatcheck.tracing import Tracing
 
 READING = ("GET", "HEAD")
 MAX_SHOWN = 1000
@@ -40,13 +43,18 @@ def note(jobs: Sequence[Job]) -> None:
         noted.extend(jobs)
 
 
-@contextmanager
-def sending(context: Context, submissions: Sequence[Submission]) -> Iterator[Sequence[Submission]]:
-    """Around a submission: yields what to submit, with the context of the trace in it."""
+def sending(
+    context: Context, submissions: Sequence[Submission]
+) -> AbstractContextManager[Sequence[Submission]]:
+    """Around a submission: gives what to submit, with the context of the trace in it."""
     if context.tracing is None:
-        yield submissions
-        return
-    with context.tracing.send(submissions) as trace:
+        return nullcontext(submissions)
+    return _traced(context.tracing, submissions)
+
+
+@contextmanager
+def _traced(tracing: Tracing, submissions: Sequence[Submission]) -> Iterator[Sequence[Submission]]:
+    with tracing.send(submissions) as trace:
         yield [replace(submission, trace=trace) for submission in submissions]
 
 

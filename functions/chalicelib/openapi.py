@@ -41,6 +41,7 @@ from coatcheck.errors import (
     RateLimitedError,
     TooManyWaitingError,
     UnavailableError,
+    UnknownBatchError,
     UnknownFileError,
     UnknownJobError,
     UnknownScheduleError,
@@ -147,6 +148,7 @@ QUEUE_NAME: Schema = {"type": "string", "pattern": f"^{QUEUE.pattern}$"}
 LOG_CURSOR: Schema = {"type": "string", "pattern": f"^({CURSOR.pattern})?$"}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 JOB_PROBLEMS = (UnknownJobError, UnavailableError)
+BATCH_PROBLEMS = (UnknownBatchError, UnavailableError)
 SCHEDULE_PROBLEMS = (UnknownTaskError, UnknownScheduleError, UnavailableError)
 UPLOAD_PROBLEMS = (FilesOffError, UnavailableError, FilesUnavailableError)
 UPLOAD_BODY_PROBLEMS = (InvalidJSONError, PayloadTooLargeError, UnsupportedMediaTypeError, InvalidUploadError)
@@ -198,7 +200,7 @@ PATHS: dict[str, Any] = {
             job_id="/jobs/0/id",
             headers=("Retry-After", *LIMITS),
             parameters=[IDEMPOTENCY_KEY],
-            body={**content(ref("Batch")), "required": True},
+            body={**content(ref("BatchOrder")), "required": True},
             problems=(*BODY_PROBLEMS, *LIMIT_PROBLEMS),
         ),
     },
@@ -275,6 +277,29 @@ PATHS: dict[str, Any] = {
             ],
             problems=JOB_PROBLEMS,
         )
+    },
+    "/batches/{id}": {
+        "get": operation(
+            "get_batch",
+            "Jobs that were submitted together, and how far they are",
+            tags=["batches"],
+            answer=content(ref("Batch")),
+            headers=("ETag", "Retry-After"),
+            cached=True,
+            parameters=[JOB_ID_PARAMETER],
+            problems=BATCH_PROBLEMS,
+        ),
+        "delete": operation(
+            "cancel_batch",
+            "Cancel those that wait, stop those that run",
+            Scope.SUBMIT,
+            tags=["batches"],
+            status=202,
+            answer=content(ref("Batch")),
+            headers=("Retry-After",),
+            parameters=[JOB_ID_PARAMETER],
+            problems=(*BATCH_PROBLEMS, ConflictError),
+        ),
     },
     "/uploads": {
         "post": operation(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.context import Context
+from chalicelib.dependencies import Wait
 from chalicelib.requests import Request
 from coatcheck.errors import FieldError, InvalidRequestError
-from coatcheck.job import utcnow
+from coatcheck.job import CANCEL, MAX_AFTER, RUN, utcnow
 from coatcheck.settings import YEAR, Settings
 
-NAMES = frozenset({"queue", "delay", "at", "timeout", "callback"})
+NAMES = frozenset({"queue", "delay", "at", "timeout", "callback", "after", "if_failed"})
+REPEATED = frozenset({"after"})
+"""Options that a query may have more than once."""
+IF_FAILED = (CANCEL, RUN)
 MAX_DELAY = YEAR
 """How far ahead a job may be scheduled, in seconds."""
 DURATION = re.compile(
@@ -32,20 +36,28 @@ IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 class Options:
     """Checked options; None: not given.
 
-    ``at``: not before that time; ``timeout`` is in seconds; ``callback``: the URL that the end is told to.
-    ``given`` are the options as the client wrote them: the same request again has the same.
+    ``at``: not before that time; ``timeout`` is in seconds; ``callback``: the URL that the end is told to;
+    ``after``: the jobs that it waits for, by names that nobody has checked yet; ``if_failed``: what becomes
+    of it when one of them does not finish. ``given`` are the options as the client wrote them: the same
+    request again has the same.
     """
 
     queue: str | None = None
     timeout: int | None = None
     at: datetime | None = None
     callback: str | None = None
+    after: tuple[Wait, ...] = ()
+    if_failed: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_query(request: Request, context: Context) -> Options:
     """The options in a request's query. Raises InvalidRequestError: names every wrong one."""
-    given = {name: request.option(name) for name in sorted(NAMES.intersection(request.query))}
+    given: dict[str, Any] = {name: request.option(name) for name in sorted(NAMES.intersection(request.query))}
+    if not given:
+        return Options()
+    if "after" in given:
+        given["after"] = [name for name in ",".join(request.query["after"]).split(",") if name]
     options, errors = parse(given, context, lambda name: f"?{name}")
     if errors:
         raise InvalidRequestError(f"{_count(len(errors))} not valid.", errors=errors)
@@ -80,6 +92,8 @@ def parse(
         timeout=checked("timeout", lambda value: _timeout(value, context.settings.max_timeout)),
         at=utcnow() + timedelta(seconds=delay) if delay else at,
         callback=checked("callback", lambda value: _callback(value, context.settings)),
+        after=_waits(checked("after", _after) or (), place("after")),
+        if_failed=checked("if_failed", _if_failed),
         given=given,
     )
     return options, errors
@@ -132,6 +146,24 @@ def _queue(value: Any, queues: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in queues:
         raise ValueError(f"should be one of {', '.join(queues)}")
     return value
+
+
+def _after(value: Any) -> list[str]:
+    most = MAX_AFTER
+    if not isinstance(value, list) or len(value) > most or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"should be at most {most} ids of jobs")
+    return value
+
+
+def _waits(names: Sequence[str], place: str) -> tuple[Wait, ...]:
+    in_query = place.startswith("?")
+    return tuple(Wait(name, place if in_query else f"{place}/{index}") for index, name in enumerate(names))
+
+
+def _if_failed(value: Any) -> str:
+    if value not in IF_FAILED:
+        raise ValueError(f"should be one of {', '.join(IF_FAILED)}")
+    return str(value)
 
 
 def _callback(value: Any, settings: Settings) -> str:

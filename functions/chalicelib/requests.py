@@ -52,11 +52,16 @@ class Request:
         values = self.query.get(name)
         return values[-1] if values else None
 
-    def check_query(self, known: frozenset[str]) -> None:
-        """Refuse what a route does not know. Raises InvalidRequestError: names every wrong parameter."""
+    def check_query(self, known: frozenset[str], repeated: frozenset[str] = frozenset()) -> None:
+        """Refuse what a route does not know, and what is given twice where only ``repeated`` may be.
+
+        Raises InvalidRequestError: names every wrong parameter.
+        """
         unknown = [FieldError(f"?{name}", "is not known") for name in self.query if name not in known]
         twice = [
-            FieldError(f"?{name}", "is given twice") for name, values in self.query.items() if len(values) > 1
+            FieldError(f"?{name}", "is given twice")
+            for name, values in self.query.items()
+            if len(values) > 1 and name not in repeated
         ]
         if unknown or twice:
             names = ", ".join(sorted(known)) or "none"

@@ -65,9 +65,10 @@ def conditional(request: Request, answer: Answer) -> Answer:
     """The answer with an ETag; 304 and no body if the client has it already (RFC 9110, section 13.1.2)."""
     etag = f'"{hashlib.sha256(answer.body.encode()).hexdigest()[:32]}"'
     headers = {**answer.headers, "ETag": etag}
-    known = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
-    if etag in known or "*" in known:
-        return Answer(304, "", headers)
+    if asked := request.headers.get("if-none-match"):
+        known = [part.strip().removeprefix("W/") for part in asked.split(",")]
+        if etag in known or "*" in known:
+            return Answer(304, "", headers)
     return Answer(answer.status, answer.body, headers)
 
 

@@ -30,7 +30,7 @@ class Route:
     """A method and a path, and what handles it.
 
     ``scope`` is what the caller's token must have, PUBLIC where none is asked for; ``query`` which parameters
-    it knows, None: any.
+    it knows, None: any; ``repeated`` which of them may be given more than once.
     """
 
     method: str
@@ -38,6 +38,7 @@ class Route:
     handler: Handler
     scope: Scope | None
     query: frozenset[str] | None = frozenset()
+    repeated: frozenset[str] = frozenset()
 
 
 def bind(app: Chalice, routes: Sequence[Route], authorizer: Authorizer) -> None:
@@ -63,7 +64,7 @@ def _view(app: Chalice, route: Route) -> Callable[..., ChaliceResponse]:
         try:
             request = _request(app.current_request, route)
             if route.query is not None:
-                request.check_query(route.query)
+                request.check_query(route.query, route.repeated)
             return to_chalice(route.handler(request))
         except Exception as error:
             raise HandlerError from error

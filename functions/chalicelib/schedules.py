@@ -55,7 +55,7 @@ def run_now(request: Request) -> Answer:
     task = _task(request, context)
     assert task.schedule is not None
     entry = Entry(task, task.schedule.arguments, Options())
-    [job], limits = submit(context, [entry], idempotency_key(request), request.caller.owner)
+    [job], limits = submit(context, [entry], idempotency_key(request), request.caller)
     return accepted(job, request, limits)
 
 

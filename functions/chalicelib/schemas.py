@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.dependencies import REF
+from chalicelib.options import IF_FAILED
+from coatcheck.batches import BatchStatus
 from coatcheck.files.ids import ANY_FILE_ID
-from coatcheck.job import JOB_ID, JobStatus
+from coatcheck.job import JOB_ID, MAX_AFTER, JobStatus
 
 Schema = dict[str, Any]
 
@@ -85,6 +88,7 @@ TIME: Schema = {"type": "string", "format": "date-time"}
 TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
 JOB_STATUS: Schema = {"type": "string", "enum": [status.value for status in JobStatus]}
 ID: Schema = {"type": "string", "pattern": f"^{JOB_ID.pattern}$"}
+ID_OR_NULL: Schema = {"type": ["string", "null"], "pattern": f"^{JOB_ID.pattern}$"}
 
 PROGRESS: Schema = {
     "anyOf": [
@@ -110,6 +114,14 @@ SUMMARY: dict[str, Schema] = {
     "worker": TEXT_OR_NULL,
     "stop_requested": FLAG,
     "owner": {**TEXT_OR_NULL, "description": "Who submitted it; null where callers are not asked."},
+    "after": {**array(ID), "description": "The jobs that must end before it runs."},
+    "if_failed": {
+        "type": ["string", "null"],
+        "enum": [*IF_FAILED, None],
+        "description": "What becomes of it when one of these does not finish; null if it waits for none.",
+    },
+    "batch": {**ID_OR_NULL, "description": "What it was submitted with."},
+    "parent": {**ID_OR_NULL, "description": "The job that submitted it."},
     "links": record({"self": TEXT, "log": TEXT, "retry": TEXT, "task": TEXT}),
 }
 
@@ -181,6 +193,16 @@ OPTIONS: dict[str, Schema] = {
         "pattern": "^https?://",
         "description": "An https URL that the job's end is told to.",
     },
+    "after": {
+        **array(TEXT),
+        "maxItems": MAX_AFTER,
+        "description": "The jobs that must end before it runs: their ids, or refs of the same batch.",
+    },
+    "if_failed": {
+        "type": "string",
+        "enum": list(IF_FAILED),
+        "description": "When one of these does not finish: cancel it (the default), or run it all the same.",
+    },
 }
 
 ATTEMPT: dict[str, Schema] = {
@@ -193,10 +215,30 @@ ATTEMPT: dict[str, Schema] = {
     "error": {**TEXT_OR_NULL, "description": "Why it failed; null if it did not."},
 }
 
+REF_OF_ENTRY: Schema = {
+    "type": "string",
+    "pattern": f"^{REF.pattern}$",
+    "description": "What other entries of the batch call the job, in after and in $result.",
+}
 BATCH_ENTRY = record(
-    {"task": TEXT, "arguments": {"type": "object", "default": {}}, **OPTIONS},
-    optional=("arguments", *OPTIONS),
+    {"task": TEXT, "arguments": {"type": "object", "default": {}}, "ref": REF_OF_ENTRY, **OPTIONS},
+    optional=("arguments", "ref", *OPTIONS),
 )
+BATCH: dict[str, Schema] = {
+    "id": ID,
+    "created_at": TIME,
+    "owner": TEXT_OR_NULL,
+    "status": {
+        "type": "string",
+        "enum": [status.value for status in BatchStatus],
+        "description": "It has failed if one of its jobs did not finish.",
+    },
+    "counts": {"type": "object", "additionalProperties": COUNT, "description": "Jobs by status."},
+    "total": {**COUNT, "description": "How many jobs it has, those too that are kept no more."},
+    "progress": {"type": "number", "minimum": 0, "maximum": 1},
+    "jobs": array(ref("JobSummary")),
+    "links": record({"self": TEXT}),
+}
 
 FILE_ID: Schema = {"type": "string", "pattern": f"^{ANY_FILE_ID}$"}
 SHA256: Schema = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
@@ -245,6 +287,7 @@ SHARED: dict[str, Schema] = {
                 "description": "Where the result is, as JSON, that is too large to be shown here.",
             },
             "error": FULL_ERROR,
+            "children": {**array(ID), "description": "The jobs that its task submitted."},
         },
         "A job.",
     ),
@@ -264,15 +307,16 @@ SHARED: dict[str, Schema] = {
         "The checksums of an upload's parts, to be compared.",
         optional=("parts",),
     ),
-    "JobSummary": record(SUMMARY, "A job without arguments, result and traceback."),
+    "JobSummary": record(SUMMARY, "A job without arguments, result, traceback and children."),
     "JobList": record({"jobs": array(ref("JobSummary")), "next": TEXT_OR_NULL}),
     "Form": {
         "type": "object",
         "additionalProperties": TEXT,
         "description": "Arguments as a form sends them: a list as a repeated field, an object as JSON.",
     },
-    "Batch": record({"jobs": {**array(BATCH_ENTRY), "minItems": 1}}),
-    "Jobs": record({"jobs": array(ref("Job"))}),
+    "BatchOrder": record({"jobs": {**array(BATCH_ENTRY), "minItems": 1}}),
+    "Batch": record(BATCH, "Jobs that were submitted together; the first 1,000 are shown."),
+    "Jobs": record({"batch": record({"id": ID, "links": record({"self": TEXT})}), "jobs": array(ref("Job"))}),
     "Deliveries": record(
         {"callback": TEXT_OR_NULL, "attempts": array(record(ATTEMPT))},
         "How a job's end was told to its callback, oldest attempt first.",

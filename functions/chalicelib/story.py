@@ -34,7 +34,7 @@ def run_task(request: Request) -> Answer:
     task = find_task(context.catalog, fields["task"])
     request.caller.check_tasks([task.name])
     validate(task, {})
-    [job], limits = submit(context, [Entry(task, {}, Options())], None, request.caller.owner)
+    [job], limits = submit(context, [Entry(task, {}, Options())], None, request.caller)
     return _answer({}, 202, {**limits, "Location": request.link("status", job.id)})
 
 

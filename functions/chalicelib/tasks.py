@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from chalicelib import bodies, waiting
 from chalicelib.context import Context, current
 from chalicelib.documents import job_document, task_document
-from chalicelib.options import NAMES, from_query, idempotency_key
+from chalicelib.options import NAMES, REPEATED, from_query, idempotency_key
 from chalicelib.requests import Request
 from chalicelib.responses import PRIVATE, REVALIDATE, Answer, conditional, json_answer, retry_after
 from chalicelib.routing import Route
-from chalicelib.submissions import Entry, submit
+from chalicelib.submissions import single, submit
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import UnavailableError, UnknownJobError
 from coatcheck.job import Job
-from coatcheck.schema import coerce_form, validate
+from coatcheck.schema import coerce_form
 from coatcheck.scopes import Scope
 
 
@@ -47,24 +46,21 @@ def submit_task(request: Request) -> Answer:
     arguments = _arguments(request, task, context.settings.max_body)
     options = from_query(request, context)
     key = idempotency_key(request)
-    validate(task, arguments)
-    [job], limits = submit(context, [Entry(task, arguments, options)], key, request.caller.owner)
+    entry = single(task, arguments, options)
+    [job], limits = submit(context, [entry], key, request.caller)
     try:
         job, headers = waiting.wait(job, wish, context)
     except (UnavailableError, UnknownJobError):
-        return accepted(job, request, limits)  # as it is: who is told of an error might submit it again
-    answer = accepted(job, request, limits)
-    return replace(
-        answer,
-        status=HTTPStatus.OK if job.ended else HTTPStatus.ACCEPTED,
-        headers={**answer.headers, **headers},
-    )
+        headers = {}  # the job as it is: who is told of an error might submit it again
+    return accepted(job, request, limits | headers)
 
 
-def accepted(job: Job, request: Request, limits: Mapping[str, str] | None = None) -> Answer:
-    """202 with the job and where to find it, and headers about the caller's limits."""
-    headers = {**PRIVATE, **(limits or {}), "Location": request.link("jobs", job.id), **retry_after(job)}
-    return json_answer(job_document(job, request), 202, headers)
+def accepted(job: Job, request: Request, more: Mapping[str, str] | None = None) -> Answer:
+    """202 with the job, 200 when it has ended, and where to find it. Takes what headers tell besides."""
+    document = job_document(job, request)
+    status = HTTPStatus.OK if job.ended else HTTPStatus.ACCEPTED
+    headers = {**PRIVATE, "Location": document["links"]["self"], **retry_after(job), **(more or {})}
+    return json_answer(document, status, headers)
 
 
 def _task(request: Request, context: Context) -> TaskSpec:
@@ -85,5 +81,5 @@ def _arguments(request: Request, task: TaskSpec, max_body: int) -> dict[str, Any
 ROUTES = (
     Route("GET", "/tasks", list_tasks, Scope.READ),
     Route("GET", "/tasks/{name}", get_task, Scope.READ),
-    Route("POST", "/tasks/{name}", submit_task, Scope.SUBMIT, NAMES | {"wait"}),
+    Route("POST", "/tasks/{name}", submit_task, Scope.SUBMIT, NAMES | {"wait"}, REPEATED),
 )

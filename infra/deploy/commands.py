@@ -159,7 +159,15 @@ def _destroy(call: Call) -> int:
 
 
 def _deployment(call: Call, **options: Any) -> Deployment:
-    return Deployment(call.stack, call.console, call.declared, call.given, build=call.build, **options)
+    return Deployment(
+        call.stack,
+        call.console,
+        call.declared,
+        call.given,
+        build=call.build,
+        public_endpoint=call.arguments.public_endpoint,
+        **options,
+    )
 
 
 def _url(call: Call, state: State) -> str:

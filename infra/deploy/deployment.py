@@ -28,8 +28,8 @@ class Deployment:
     """One deployment of a stack, or a look at what it would do.
 
     Takes the stack, where to tell the progress, the template's declared parameters, the checked values
-    of ``--parameter`` and ``--allow-replace``, what builds the package, and whether to build the worker
-    image in any case. ``done`` has the changes that were carried out.
+    of ``--parameter`` and ``--allow-replace``, what builds the package, whether to build the worker image in
+    any case, and where LocalStack answers others. ``done`` has the changes that were carried out.
     """
 
     stack: Stack
@@ -39,6 +39,7 @@ class Deployment:
     allowed: Collection[str] = ()
     build: Callable[[], Build] = build
     rebuild_image: bool = False
+    public_endpoint: str | None = None
     docker: Docker = field(default_factory=Docker)
     root: Path = ROOT
     done: list[Change] = field(default_factory=list)
@@ -87,9 +88,11 @@ class Deployment:
     def _values(self, state: State | None) -> dict[str, str]:
         """The parameters that this deployment sets; the others stay what they are."""
         defaults = {}
+        if endpoint := self.stack.target.endpoint:
+            defaults[localstack.ENDPOINT] = (self.public_endpoint or endpoint).rstrip("/")
         if state is None:
             defaults["Name"] = self.stack.name
-            if self.stack.target.kind == "localstack":
+            if endpoint:
                 defaults |= localstack.PARAMETERS
         defaults = {name: value for name, value in defaults.items() if name in self.declared}
         parameters.check(defaults | dict(self.given), self.declared)

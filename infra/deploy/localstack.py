@@ -30,8 +30,14 @@ PARAMETERS = {
 """What a new stack gets there unless it is told otherwise: the Redis of ``localstack-compose.yml``, as
 functions see it, no role that outlives the stack, an API for whoever is on this machine, and where LocalStack
 has its APIs."""
+ENDPOINT = "FilesEndpoint"
+"""The parameter that says where a browser finds LocalStack, for links to files."""
 TOKENS = "Tokens"
 """The logical id of the secret with the tokens."""
+FILES = ("FilesBucket", "FilesPolicy")
+"""The logical ids of the bucket with the files, and of its policy."""
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": ""}
+"""What functions sign links with: LocalStack's S3 knows no other keys, not even those that its STS gives."""
 OF_AUTHORIZER = ("Authorizer", "AuthorizerInvokePermission", "AuthorizerRole")
 """What is there only for API Gateway to ask."""
 NO_ROUTES = {
@@ -50,9 +56,14 @@ def adapt(template: Mapping[str, Any], stack: str) -> dict[str, Any]:
     """The template for LocalStack.
 
     Its API keeps its id, so that the URL outlives the container, and has no routes of its own: ``repair``
-    gives it those. So an update never changes it, which would replace its stage and fail half-way.
+    gives it those. So an update never changes it, which would replace its stage and fail half-way. Its bucket
+    has a name that workers can be told before it is there, and goes with the stack.
     """
     adapted: dict[str, Any] = copy.deepcopy(dict(template))
+    bucket = adapted["Resources"][FILES[0]]["Properties"]["BucketName"]
+    adapted = _replaced(adapted, bucket, files_bucket(stack))
+    for name in FILES:
+        adapted["Resources"][name] |= {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
     properties = adapted["Resources"][API]["Properties"]
     properties["DefinitionBody"] = NO_ROUTES
     properties["Tags"] = {**properties.get("Tags", {}), "_custom_id_": stack.lower()}
@@ -63,8 +74,22 @@ def adapt(template: Mapping[str, Any], stack: str) -> dict[str, Any]:
         "Condition"
     ]  # an update can't make it: LocalStack fails at such conditions
     variables = adapted["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]
-    variables["COATCHECK_TOKENS"] = {"Ref": TOKENS}
+    variables |= {"COATCHECK_TOKENS": {"Ref": TOKENS}, **KEYS}
     return adapted
+
+
+def files_bucket(stack: str) -> str:
+    """The name of a stack's bucket for files at LocalStack."""
+    return f"{stack.lower()}-files"
+
+
+def _replaced(node: Any, old: Any, new: Any) -> Any:
+    """A template in which something stands for something else, wherever it is."""
+    if node == old:
+        return new
+    if isinstance(node, dict):
+        return {key: _replaced(value, old, new) for key, value in node.items()}
+    return [_replaced(value, old, new) for value in node] if isinstance(node, list) else node
 
 
 def log_groups(resources: Iterable[Resource]) -> dict[str, str]:

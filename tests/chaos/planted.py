@@ -146,12 +146,12 @@ BUGS = (
         (
             Edit(
                 "coatcheck/adapter.py",
-                '            answer = self._scripts.run("submit", keys, *args, durable=True)\n',
+                "            answer = self._scripts.run(script, keys, *args, durable=True)\n",
                 "            import threading\n"
                 "            from datetime import UTC, datetime\n\n"
-                "            later = lambda: self._scripts.run('submit', keys, *args)\n"
+                "            later = lambda: self._scripts.run(script, keys, *args)\n"
                 "            threading.Timer(0.3, later).start()\n"
-                "            answer = [b'new', datetime.now(UTC).isoformat().encode(), []]\n",
+                "            answer = [b'new', datetime.now(UTC).isoformat().encode()]\n",
             ),
         ),
     ),
@@ -162,8 +162,8 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/parts/new.lua",
-                "  set_status(id, queue, 'queued')\n  push(id, queue, false)\n",
-                "  set_status(id, queue, 'queued')\n",
+                "  show_as(id, queue, 'queued', owner)\n  push(id, queue, false)\n",
+                "  show_as(id, queue, 'queued', owner)\n",
             ),
             Edit(
                 "coatcheck/adapter.py",

@@ -113,11 +113,9 @@ class FakeFiles(httpx.MockTransport):
                 file_id = f"f{len(self.files) + 1}"
                 self.files[file_id] = json.loads(request.content)
                 self.parts[file_id] = {}
-                answer = self._state(file_id, range(1, 101))
-                del answer["status"], answer["arrived"]
-                return httpx.Response(201, json=answer)
+                return httpx.Response(201, json=self._state(file_id, range(1, 101)))
             case "GET", "uploads", file_id:
-                first, _, last = request.url.params.get("parts", "1-100").partition("-")
+                first, _, last = request.url.params.get("parts", "1-99999").partition("-")
                 return httpx.Response(200, json=self._state(file_id, range(int(first), int(last) + 1)))
             case "POST", "uploads", file_id, "complete":
                 return self._complete(file_id, json.loads(request.content)["parts"])
@@ -137,10 +135,11 @@ class FakeFiles(httpx.MockTransport):
             for number, begin in enumerate(range(0, max(1, file["size"]), size), 1)
         }
         arrived = self.parts[file_id]
+        missing = [number for number in numbers if number in sizes and number not in arrived]
         return {
             "id": file_id,
             "status": "complete" if file.get("complete") else "waiting",
-            "file": {"$file": file_id, "url": "", **file},
+            "file": {"$file": file_id, "url": None, **file},
             "part_size": self.part_size,
             "parts": [
                 {
@@ -150,10 +149,9 @@ class FakeFiles(httpx.MockTransport):
                     "url": f"{STORE}/put/{file_id}/{number}?link={self.links}",
                     "headers": {"x-check": "yes"},
                 }
-                for number in numbers
-                if number in sizes and number not in arrived
+                for number in missing[:100]
             ],
-            "arrived": [{"number": number, "size": sizes[number]} for number in numbers if number in arrived],
+            "arrived": [{"number": number, "size": sizes[number]} for number in arrived],
             "expires_at": "2026-11-26T10:00:00Z",
             "links": {},
         }

@@ -183,8 +183,7 @@ def test_a_cut_upload_goes_on_where_it_was(to: Opening, api: FakeFiles) -> None:
     assert on.do(on.client.upload(CONTENT, resume="f1")).id == "f1"
     assert api.told == [
         "GET /stage/uploads/f1",
-        "GET /stage/uploads/f1?parts=1-100",
-        "PUT /put/f1/3?link=3",
+        "PUT /put/f1/3?link=2",
         "POST /stage/uploads/f1/complete",
     ]
     assert on.do(on.client.upload(CONTENT, resume="f1")).id == "f1", "it is complete already"
@@ -305,6 +304,9 @@ def test_a_link_that_is_over_is_renewed(on: Both, api: FakeFiles) -> None:
     assert api.told[-2:] == [f"GET /stage/jobs/{api.jobs['id']}", "GET /get/r1?link=7"]
     api.fault = lambda request: S3_REFUSAL if request.url.host == "store.test" else None
     with pytest.raises(TransferError, match="Request has expired"):
+        on.do(file.read())
+    api.jobs["result"][0]["url"] = None
+    with pytest.raises(TransferError, match="the API gives no link to out"):
         on.do(file.read())
 
 

@@ -20,6 +20,7 @@ from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 from tests.coatcheck.conftest import WorkerByHand
 from tests.support.invariants import violations
+from worker_image.janitor import Janitor
 
 URL = "https://example.com/hook"
 
@@ -254,3 +255,30 @@ def test_what_is_planted_there_is_left_out(
     job = put()
     client.hset(keys.job(job.id), "deliveries", planted)
     assert adapter.deliveries(job.id).attempts == ()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in time", "after the next end"])
+def test_each_end_of_a_job_that_came_back_with_another_is_told(
+    late: bool,
+    put: Callable[..., Job],
+    adapter: QueueAdapter,
+    worker: WorkerByHand,
+    client: redis.Redis,
+    keys: Keys,
+    settings: Settings,
+) -> None:
+    first = adapter.submit([Submission("odd.add", {}, "default", 60, 60)])[0]
+    job = put(queue="told", after=(first.id,))
+    janitor = Janitor(client, settings, ["default"])
+    worker.run("failed")
+    assert len(deliveries(adapter, job)) == 1
+    adapter.retry(first.id)
+    if not late:
+        janitor.tick()
+    assert [worker.run(), worker.run()] == [first.id, job.id]
+    if late:
+        janitor.tick()
+    janitor.tick()
+    assert len(deliveries(adapter, job)) == 2
+    assert not client.exists(keys.uncalled)
+    assert violations(client, keys.prefix) == []

@@ -73,7 +73,7 @@ def test_no_input_names_a_key_outside_the_namespace(
     client: redis.Redis,
     settings: Settings,
 ) -> None:
-    for script in ("submit", "read", "cancel", "retry", "log", "list"):
+    for script in ("submit", "submit_linked", "read", "cancel", "retry", "log", "list", "batch"):
         client.script_load(source(script))
     touched()
     mine = Submission("odd.add", {"left": text}, "default", 60, 600, owner=other or None)
@@ -83,6 +83,7 @@ def test_no_input_names_a_key_outside_the_namespace(
         lambda: adapter.cancel(text, Access(other or None, (other,))),
         lambda: adapter.retry(text),
         lambda: adapter.log(text, other),
+        lambda: adapter.batch(text, Access(other or None)),
         lambda: adapter.list(cursor=text, task=other),
         lambda: adapter.list(status=JobStatus.QUEUED, task=text, access=Access(other or None)),
     ]

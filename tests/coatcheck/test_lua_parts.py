@@ -91,7 +91,7 @@ def test_the_check_sees_a_part_that_is_not_named() -> None:
 
 
 def test_a_job_is_shown_with_the_fields_that_are_read() -> None:
-    lua = re.search(r"local SHOWN = {(.*?)}", (FOLDER / "parts" / "shown.lua").read_text(), re.DOTALL)
+    lua = re.search(r"local fields = {(.*?)}", (FOLDER / "parts" / "shown.lua").read_text(), re.DOTALL)
     assert lua is not None
     assert re.findall(r"'(\w+)'", lua[1]) == [name.decode() for name in SHOWN_FIELDS]
     assert {*SUMMARY_FIELDS} - {"description"} <= {name.decode() for name in SHOWN_FIELDS}

@@ -36,6 +36,7 @@ DEFAULTS = {
     "max_result": 1_048_576,
     "max_log": 1_048_576,
     "files": "",
+    "files_endpoint": "",
     "max_file": 5 * 1024**3,
     "part_size": 100_000_000,
     "upload_ttl": 86_400,
@@ -101,6 +102,7 @@ VALID = [
     ("COATCHECK_FILES", "file:///var/lib/coatcheck%20files", "file:///var/lib/coatcheck%20files"),
     ("COATCHECK_FILES", "s3://my-bucket", "s3://my-bucket"),
     ("COATCHECK_FILES", "s3://my.bucket/some/prefix", "s3://my.bucket/some/prefix"),
+    ("COATCHECK_FILES_ENDPOINT", "http://localhost:4566", "http://localhost:4566"),
     ("COATCHECK_MAX_FILE", "1000", 1000),
     ("COATCHECK_PART_SIZE", "5242880", 5_242_880),
     ("COATCHECK_UPLOAD_TTL", "3600", 3600),
@@ -178,6 +180,7 @@ INVALID = [
     ("COATCHECK_FILES", "file://host/path", "file:///path"),
     ("COATCHECK_FILES", "s3://UPPER", "s3://bucket"),
     ("COATCHECK_FILES", "s3://bucket/", "s3://bucket"),
+    ("COATCHECK_FILES_ENDPOINT", "http://localhost:4566/", "without a path"),
     ("COATCHECK_MAX_FILE", "0", "from 1 to 5497558138880"),
     ("COATCHECK_PART_SIZE", "1000", "from 5242880 to 5368709120"),
     ("COATCHECK_UPLOAD_TTL", "0", "from 1 to 2592000"),
@@ -240,7 +243,7 @@ def test_given_only_the_url_everything_else_has_its_default() -> None:
 @pytest.mark.parametrize(("variable", "text", "value"), VALID)
 def test_a_valid_value_is_parsed(variable: str, text: str, value: object) -> None:
     field = next(setting.field for setting in SETTINGS if setting.variable == variable)
-    found = getattr(load(URL | {variable: text}), field)
+    found = getattr(load(URL | {"AWS_REGION": "eu-west-1", variable: text}), field)
     assert found == value and type(found) is type(value)
 
 
@@ -309,6 +312,12 @@ def test_without_an_argument_the_process_environment_is_read(monkeypatch: pytest
 
 def test_the_prefix_is_the_namespace_as_a_hash_tag() -> None:
     assert load(URL | {"COATCHECK_NAMESPACE": "shop"}).prefix == "{shop}"
+
+
+def test_a_bucket_needs_to_be_in_a_region() -> None:
+    assert "AWS_REGION is not set; it should be the region of the bucket" in message(
+        URL | {"COATCHECK_FILES": "s3://my-bucket"}
+    )
 
 
 IAM = {"REDIS_URL": "rediss://cache:6379/0", "AWS_REGION": "eu-central-1"}

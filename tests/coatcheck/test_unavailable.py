@@ -35,6 +35,7 @@ READS: dict[str, Callable[[QueueAdapter], Any]] = {
     "list": lambda adapter: adapter.list(),
     "list by status": lambda adapter: adapter.list(status=JobStatus.QUEUED, queue="default"),
     "log": lambda adapter: adapter.log(JOB_ID),
+    "batch": lambda adapter: adapter.batch(JOB_ID),
     "queues": lambda adapter: adapter.queues(["default"]),
     "ping": lambda adapter: adapter.ping(),
 }

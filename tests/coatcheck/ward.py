@@ -14,7 +14,7 @@ import redis
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import as_text
 from coatcheck.doctor import Finding, examine
-from coatcheck.job import Job, new_job_id, utcnow
+from coatcheck.job import Job, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.coatcheck.conftest import WorkerByHand
 
 Submit = Callable[..., Job]
+BATCH = new_job_id()
 
 
 @dataclass
@@ -109,8 +110,24 @@ def ward(
     jobs["queued"] = submit("odd.add", owner="ann").id
     jobs["behind"] = submit("odd.add").id
     jobs["elsewhere"] = submit("odd.add", queue="other").id
+    link(jobs, adapter, worker)
     client.delete(keys.rate("ann"))  # which would expire while somebody looks
     return Ward(client, keys, settings, jobs, execution)
+
+
+def link(jobs: dict[str, str], adapter: QueueAdapter, worker: WorkerByHand) -> None:
+    """Add jobs that come after others, on a queue of their own: two that wait, and one that was canceled."""
+
+    def make(*after: str) -> Submission:
+        return Submission("odd.add", {}, "linked", 60, 600, after=after)
+
+    needed, failed, awaited = make(), make(), make()
+    last, vain = make(needed.id, awaited.id), make(failed.id, needed.id)
+    adapter.submit([needed, failed, awaited, last, vain], batch=BATCH)
+    worker.run(queue="linked")
+    worker.run("failed", queue="linked")
+    names = {"needed": needed, "broken": failed, "awaited": awaited, "last": last, "vain": vain}
+    jobs |= {name: submission.id for name, submission in names.items()}
 
 
 def orphan(ward: Ward, kind: str) -> None:
@@ -370,6 +387,66 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
         ["idempotency-without-ttl"],
     ),
 }
+PLANTS |= {
+    "a job is not among the dependents of one that it waits for": (
+        lambda ward: ward.redis.srem(ward.keys.dependents(ward.jobs["awaited"]), ward.jobs["last"]),
+        ["unknown-to-dependency"],
+    ),
+    "a canceled job is not among the dependents of the one that it was canceled for": (
+        lambda ward: ward.redis.delete(ward.keys.dependents(ward.jobs["broken"])),
+        ["unknown-to-dependency"],
+    ),
+    "a job waits for one that is gone": (
+        lambda ward: (
+            lose_hash(ward, "awaited"),
+            ward.redis.delete(ward.keys.dependents(ward.jobs["awaited"])),
+            ward.redis.lrem(ward.keys.queue("linked"), 0, ward.jobs["awaited"]),
+        ),
+        ["batch-miscounted", "gone-but-indexed", "not-settled"],
+    ),
+    "a job that was canceled for another might wait again": (
+        lambda ward: (
+            ward.redis.hset(ward.job("broken"), "status", "queued"),
+            ward.redis.zrem(ward.keys.registry("failed", "linked"), ward.jobs["broken"]),
+            ward.redis.rpush(ward.keys.queue("linked"), ward.jobs["broken"]),
+            ward.redis.persist(ward.job("broken")),
+            ward.redis.persist(ward.keys.results(ward.jobs["broken"])),
+            ward.redis.persist(ward.keys.dependents(ward.jobs["broken"])),
+        ),
+        ["batch-miscounted", "index-differs", "not-settled"],
+    ),
+    "a stranger among the dependents": (
+        lambda ward: ward.redis.sadd(ward.keys.dependents(ward.jobs["needed"]), ward.jobs["queued"]),
+        ["stray-dependent"],
+    ),
+    "a job that has ended among the dependents of a finished one": (
+        lambda ward: (
+            ward.redis.sadd(ward.keys.dependents(ward.jobs["finished"]), ward.jobs["stopped"]),
+            ward.redis.persist(ward.job("finished")),
+        ),
+        ["ended-without-ttl", "stray-dependent"],
+    ),
+    "a result that is needed would expire": (
+        lambda ward: ward.redis.expire(ward.job("needed"), 600),
+        ["needed-with-ttl"],
+    ),
+    "dependents of no job": (
+        lambda ward: ward.redis.sadd(ward.keys.dependents(new_job_id()), ward.jobs["queued"]),
+        ["orphan-dependents"],
+    ),
+    "dependencies of no job": (
+        lambda ward: ward.redis.sadd(ward.keys.dependencies(new_job_id()), ward.jobs["queued"]),
+        ["orphan-dependents"],
+    ),
+    "a batch counts wrong": (
+        lambda ward: ward.redis.hset(ward.keys.batch(BATCH), "open", 1),
+        ["batch-miscounted"],
+    ),
+    "a batch that has not ended would expire": (
+        lambda ward: ward.redis.expire(ward.keys.batch(BATCH), 600),
+        ["batch-miscounted"],
+    ),
+}
 LEFT: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     "a job's key is of another type": (
         lambda ward: ward.redis.set(ward.keys.job(new_job_id()), "x"),
@@ -381,7 +458,7 @@ LEFT: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     ),
     "the set of queues is of another type": (
         lambda ward: (ward.redis.delete(ward.keys.queues), ward.redis.set(ward.keys.queues, "x")),
-        ["queue-unlisted", "queue-unlisted", "wrong-type"],
+        ["queue-unlisted", "queue-unlisted", "queue-unlisted", "wrong-type"],
     ),
     "a count of waiting jobs is of another type": (
         lambda ward: ward.redis.set(ward.keys.waiting("ben"), "x"),

@@ -112,9 +112,15 @@ def test_the_api_gets_its_routes_and_a_deployment(local: Target, stub: Callable[
 
 def whole(api: dict[str, Any]) -> dict[str, Any]:
     """As much of the template as is adapted. Takes the API's properties."""
-    function = {"Properties": {"Environment": {"Variables": {"COATCHECK_AUTH": {"Ref": "AuthMode"}}}}}
+    name = {"Fn::Sub": "${Name}-files-${AWS::AccountId}"}
+    variables = {"COATCHECK_AUTH": {"Ref": "AuthMode"}, "COATCHECK_FILES": ["s3://", {"Bucket": name}]}
+    function = {"Properties": {"Environment": {"Variables": variables}}}
+    of_files = {
+        "FilesBucket": {"DeletionPolicy": "Retain", "Properties": {"BucketName": name}},
+        "FilesPolicy": {"DeletionPolicy": "Retain"},
+    }
     of_tokens = {name: {"Condition": "AuthTokens"} for name in (*localstack.OF_AUTHORIZER, "Tokens")}
-    return {"Resources": {"RestAPI": {"Properties": api}, "APIHandler": function, **of_tokens}}
+    return {"Resources": {"RestAPI": {"Properties": api}, "APIHandler": function, **of_files, **of_tokens}}
 
 
 def test_the_template_keeps_the_id_of_the_api(local: Target) -> None:
@@ -131,8 +137,19 @@ def test_the_api_looks_at_tokens_itself_where_the_gateway_does_not(local: Target
     adapted = localstack.adapt(whole({}), "desk")["Resources"]
     variables = adapted["APIHandler"]["Properties"]["Environment"]["Variables"]
     assert variables["COATCHECK_TOKENS"] == {"Ref": "Tokens"}
-    assert adapted.keys() == {"RestAPI", "APIHandler", "Tokens"}
+    assert adapted.keys() == {"RestAPI", "APIHandler", "Tokens", "FilesBucket", "FilesPolicy"}
     assert "Condition" not in adapted["Tokens"], "an update could not make it"
+
+
+def test_the_bucket_has_a_name_that_workers_can_be_told_and_goes_with_the_stack(local: Target) -> None:
+    template = whole({})
+    adapted = localstack.adapt(template, "Desk")["Resources"]
+    assert adapted["FilesBucket"]["Properties"]["BucketName"] == "desk-files"
+    variables = adapted["APIHandler"]["Properties"]["Environment"]["Variables"]
+    assert variables["COATCHECK_FILES"] == ["s3://", {"Bucket": "desk-files"}]
+    assert variables["AWS_ACCESS_KEY_ID"] == "test", "its S3 checks links against no other key"
+    assert {adapted[name]["DeletionPolicy"] for name in ("FilesBucket", "FilesPolicy")} == {"Delete"}
+    assert template["Resources"]["FilesBucket"]["DeletionPolicy"] == "Retain", "that one is left alone"
 
 
 def test_the_url_goes_through_localstacks_own_path() -> None:

@@ -31,6 +31,8 @@ ROUTES = {
     ("GET", "/jobs/{id}/deliveries"),
     ("POST", "/jobs/{id}/deliveries"),
     ("POST", "/jobs/{id}/retry"),
+    ("GET", "/batches/{id}"),
+    ("DELETE", "/batches/{id}"),
     ("GET", "/queues"),
     ("POST", "/uploads"),
     ("GET", "/uploads/{id}"),

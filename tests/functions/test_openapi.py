@@ -14,6 +14,7 @@ from referencing.jsonschema import DRAFT202012
 
 from app import app
 from chalicelib import (
+    batches,
     deliveries,
     health,
     jobs,
@@ -32,6 +33,7 @@ from coatcheck.catalog import Catalog
 from tests.functions.client import Api
 
 RESOURCES: tuple[Any, ...] = (
+    batches,
     deliveries,
     health,
     jobs,
@@ -128,6 +130,7 @@ def test_what_the_api_answers_fits_what_it_describes(document: Any, api: Api) ->
     answers = {
         "Job": job,
         "Jobs": batch,
+        "Batch": api.get(batch["batch"]["links"]["self"]).json,
         "JobList": api.get("/jobs").json,
         "Log": api.get(job["links"]["log"]).json,
         "Deliveries": api.get(f"/jobs/{job['id']}/deliveries").json,

@@ -69,7 +69,7 @@ def test_a_submission_is_answered_with_the_ticket(api: Api) -> None:
     assert list(job) == [
         "id", "task", "queue", "status", "progress", "arguments", "result", "result_file", "error",
         "attempt", "interrupted", "created_at", "enqueued_at", "scheduled_for", "started_at", "ended_at",
-        "worker", "stop_requested", "owner", "links",
+        "worker", "stop_requested", "owner", "after", "if_failed", "batch", "parent", "children", "links",
     ]  # fmt: skip
     assert (job["task"], job["status"], job["queue"], job["arguments"]) == (
         "examples.plan_trip", "queued", "default", TRIP

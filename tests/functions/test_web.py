@@ -13,6 +13,7 @@ from chalicelib.page import TYPES, WEB, shipped
 from tests.functions.client import Api
 
 FILES = sorted(path.name for path in (WEB / "static").iterdir())
+STYLES = "".join(shipped(path) for path in sorted((WEB / "styles").iterdir()))
 
 
 def test_the_page_is_html_that_loads_only_from_here(api: Api) -> None:
@@ -51,9 +52,15 @@ def test_every_file_is_served_as_what_it_is(api: Api, name: str) -> None:
     assert reply.headers["content-type"] == TYPES[name[name.rindex(".") :]]
 
 
+def test_all_styles_are_one_file(api: Api) -> None:
+    reply = api.get("/static/page.css")
+    assert (reply.status, reply.body, reply.headers["content-type"]) == (200, STYLES, TYPES[".css"])
+    assert api.get("/static/1-base.css").status == 404
+
+
 def test_every_file_that_the_page_names_exists() -> None:
     named = re.findall(r'(?:href|src)="static/([^"]+)"', (WEB / "index.html").read_text())
-    assert named and set(named) <= set(FILES)
+    assert named and set(named) <= {*FILES, "page.css"}
 
 
 def test_the_page_names_its_files_by_version_and_these_are_kept_for_ever(api: Api) -> None:

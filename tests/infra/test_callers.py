@@ -82,6 +82,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/jobs/{id}/deliveries"): Row(
         "/jobs/{id}/deliveries", Scope.SUBMIT, (*IN_VAIN, 403, 403, 404, 409, 409), {}
     ),
+    ("GET", "/batches/{id}"): Row("/batches/{batch}", Scope.READ, (*IN_VAIN, 403, 403, 404, 200, 200)),
+    ("DELETE", "/batches/{id}"): Row("/batches/{batch}", Scope.SUBMIT, (*IN_VAIN, 403, 403, 404, 202, 202)),
     ("POST", "/uploads"): Row(
         "/uploads", Scope.SUBMIT, (*IN_VAIN, 403, 201, 201, 201, 201), {"name": "a.csv", "size": 1}
     ),
@@ -215,13 +217,15 @@ def test_who_is_let_in(route: tuple[str, str], product: Product, tokens: Tokens)
         path = row.path
         if "{" in path:
             owner = f"Bearer {tokens.make(Scope.SUBMIT, name=OWNER)}"
-            with send(product, "POST", f"/tasks/{TASK}?delay=1h", owner, {}) as answer:
-                job = json.load(answer)["id"]
+            jobs = {"jobs": [{"task": TASK, "delay": "1h"}]}
+            with send(product, "POST", "/jobs", owner, jobs) as answer:
+                submitted = json.load(answer)
+                job, batch = submitted["jobs"][0]["id"], submitted["batch"]["id"]
             if "{canceled}" in path:
                 send(product, "DELETE", f"/jobs/{job}", owner).close()
             with send(product, "POST", "/uploads", owner, {"name": "a.csv", "size": 1}) as answer:
                 file = json.load(answer)["id"]
-            path = path.format(id=job, canceled=job, file=file)
+            path = path.format(id=job, canceled=job, batch=batch, file=file)
         with send(product, route[0], path, authorization(caller, row.scope, tokens), row.body) as answer:
             found.append(answer.status)
             if answer.status in (401, 403):

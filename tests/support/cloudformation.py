@@ -11,6 +11,8 @@ from infra.template import Template
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
+UNIQUE = "01234567-89ab-cdef-0123-456789abcdef"
+"""What a stack has in its id, another one each time it is made."""
 NOTHING = object()
 """What ``AWS::NoValue`` stands for: the property is left out."""
 NAMED_BY = {
@@ -19,12 +21,14 @@ NAMED_BY = {
     "AWS::ElastiCache::User": "UserId",
     "AWS::ElastiCache::UserGroup": "UserGroupId",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::S3::Bucket": "BucketName",
 }
 """The property that a reference gives; for all other types it gives the logical id."""
 ARNS = {
     "AWS::ECR::Repository": "ecr:{region}:{account}:repository/{name}",
     "AWS::ElastiCache::User": "elasticache:{region}:{account}:user:{name}",
     "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{name}:*",
+    "AWS::S3::Bucket": "s3:::{name}",
 }
 
 
@@ -58,6 +62,7 @@ class Stack:
             "AWS::NoValue": NOTHING,
             "AWS::Partition": "aws",
             "AWS::Region": REGION,
+            "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/stack/{UNIQUE}",
             "AWS::StackName": "stack",
             "AWS::URLSuffix": "amazonaws.com",
         }

@@ -21,6 +21,7 @@ NETWORK = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 }
+ARN_OF_FILES = "arn:aws:s3:::desk-1-files-123456789012-01234567"
 WITHOUT_RESOURCES = {
     "ecr:GetAuthorizationToken",
     "xray:PutTraceSegments",
@@ -61,12 +62,23 @@ def log_writing(group: str) -> set[tuple[str, str]]:
 
 
 TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+FILES = [ARN_OF_FILES + f"/{kept}/*" for kept in ("d1", "d7", "d30", "d365")]
+LIST = {("s3:ListBucket", ARN_OF_FILES)}
+SENT_AND_GOT = {
+    (f"s3:{action}", arn)
+    for action in ("AbortMultipartUpload", "DeleteObject", "GetObject", "PutObject")
+    for arn in FILES
+} | LIST
+"""What functions and workers do with files, whose keys begin with how long they are kept."""
+PARTS = {("s3:ListMultipartUploadParts", arn) for arn in FILES}
 CONNECT = {("elasticache:Connect", arn) for arn in REDIS}
 INTERFACES = {(action, "*") for action in NETWORK}
 
 
-def test_the_api_reaches_its_redis_user_and_its_logs_and_nothing_else(made: Stack, case: str) -> None:
-    expected = log_writing("api") | TRACES
+def test_the_api_reaches_its_redis_user_its_files_and_its_logs_and_nothing_else(
+    made: Stack, case: str
+) -> None:
+    expected = log_writing("api") | TRACES | SENT_AND_GOT | PARTS
     if case in WITH_REDIS:
         expected |= CONNECT
     if made.condition("InVpc"):
@@ -116,7 +128,7 @@ def test_each_role_does_its_own_work_only(made: Stack, case: str) -> None:
         return
     assert allowed(made, "MetricsRole") == log_writing("metrics") | TRACES | INTERFACES | CONNECT
     task = ARN.format("ecs", "task/WorkerCluster/*")
-    assert allowed(made, "WorkerRole") == CONNECT | {
+    assert allowed(made, "WorkerRole") == CONNECT | SENT_AND_GOT | {
         ("ecs:GetTaskProtection", task),
         ("ecs:UpdateTaskProtection", task),
     }
@@ -212,5 +224,5 @@ def test_what_is_kept_when_the_stack_goes(made: Stack, case: str) -> None:
     kept = {
         name for name, found in made.resources.items() if found.get("DeletionPolicy", "Delete") != "Delete"
     }
-    expected = {"RedisGroup", "RedisKey"} if case in WITH_REDIS else set()
+    expected = {"FilesBucket", "FilesPolicy"} | ({"RedisGroup", "RedisKey"} if case in WITH_REDIS else set())
     assert kept == expected | ({"ApiGatewayLogRole"} & made.resources.keys())

@@ -45,10 +45,14 @@ def test_nothing_is_open_to_addresses_and_each_rule_is_described(
 
 
 @pytest.mark.parametrize("case", WITH_REDIS)
-def test_functions_reach_redis_and_nothing_else(case: str, stack: Callable[..., Stack]) -> None:
-    rules = stack(case)["ApiSecurityGroup"]["SecurityGroupEgress"]
+def test_functions_reach_redis_and_files_and_nothing_else(case: str, stack: Callable[..., Stack]) -> None:
+    made = stack(case)
+    rules = made["ApiSecurityGroup"]["SecurityGroupEgress"]
     assert [rule["DestinationSecurityGroupId"] for rule in rules] == ["RedisSecurityGroup"]
     assert rules[0]["FromPort"] == rules[0]["ToPort"] == REDIS
+    assert made.of("AWS::EC2::SecurityGroupEgress").keys() == {"ApiToFiles"}
+    assert (made["ApiToFiles"]["GroupId"], made["ApiToFiles"]["ToPort"]) == ("ApiSecurityGroup", 443)
+    assert not stack(case, Files="off").of("AWS::EC2::SecurityGroupEgress")
 
 
 @pytest.mark.parametrize("case", WITH_REDIS)
@@ -112,7 +116,11 @@ def test_with_nat_each_private_subnet_has_a_way_out(
 def test_in_a_vpc_of_ones_own_only_groups_and_their_rules_are_made(stack: Callable[..., Stack]) -> None:
     made = stack("own-vpc")
     kinds = {kind for kind in made.types if kind.startswith("AWS::EC2::")}
-    assert kinds == {"AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress"}
+    assert kinds == {
+        "AWS::EC2::SecurityGroup",
+        "AWS::EC2::SecurityGroupEgress",
+        "AWS::EC2::SecurityGroupIngress",
+    }
     for group in made.of("AWS::EC2::SecurityGroup").values():
         assert group["VpcId"] == OWN_VPC["VpcId"]
 

@@ -20,7 +20,8 @@ class ScriptedHorse:
 
     With a real one the number of the worker's commands would depend on when its output arrives. Here a job's
     argument ``reports`` lists what each look at the horse brings; ``runs`` has the name of each job that was
-    started, ``then`` is called after the first look at a job, ``looks`` before each look.
+    started, ``then`` is called after the first look at a job, ``looks`` before each look. After a report that
+    asks for a child nothing more comes until it is answered; ``answers`` has the answers.
     """
 
     version = "scripted"
@@ -36,12 +37,18 @@ class ScriptedHorse:
         self.run: Run | None = None
         self.seen = True
         self.reports: Iterator[list[dict[str, Any]]] = iter(())
+        self.answers: list[dict[str, Any]] = []
+        self.waits = False
 
     def start(self, run: Run) -> None:
         self.run = run
         self.runs.append(run.arguments["name"])
         self.reports = iter(run.arguments["reports"])
-        self.seen = False
+        self.seen = self.waits = False
+
+    def answer(self, number: int, document: dict[str, Any]) -> None:
+        self.answers.append(document)
+        self.waits = False
 
 
 class ScriptedHorses:
@@ -56,10 +63,11 @@ class ScriptedHorses:
 
     def events(self, timeout: float) -> Iterator[tuple[ScriptedHorse, tuple[Run | None, dict[str, Any]]]]:
         self.plain.looks()
-        reports = next(self.plain.reports, [])
+        reports = [] if self.plain.waits else next(self.plain.reports, [])
         if not reports:
             time.sleep(min(timeout, LONGEST_LOOK))
         for report in reports:
+            self.plain.waits = "child" in report
             yield self.plain, (self.plain.run, report)
         if not self.plain.seen:
             self.plain.seen = True

@@ -33,6 +33,7 @@ from tests.worker_image.scripted import ScriptedHorse, give, play
 from worker_image.janitor import Janitor
 from worker_image.run import Outcome, Run
 from worker_image.spool import Spool
+from worker_image.submitting import told
 from worker_image.worker import CoatcheckWorker
 
 Reports = list[dict[str, Any]]
@@ -328,6 +329,30 @@ def test_a_worker_cut_off_at_any_command_loses_nothing_and_does_nothing_twice(
     assert commands[:5] == ("beat", "beat", "BLMOVE", "begin", "begin")
     assert ("renew" in commands) == (ending.log != "")
     assert commands[-1] == "finish"
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+def test_a_child_whose_submission_is_cut_off_is_there_once(
+    cut: Cut, proxy: CuttingProxy, make_world: MakeWorld
+) -> None:
+    child = {"child": told(play("child", RESULT)), "number": 1, "number_of_same": 0}
+
+    def prepare(world: World) -> None:
+        # A second one, as above.
+        world.submit(play("first", [child], RESULT), play("second", RESULT))
+
+    def check(world: World) -> None:
+        parent = world.job("first")
+        assert (parent.status, parent.attempt) == (JobStatus.FINISHED, 1)
+        assert world.horse.answers == [{"id": child} for child in parent.children]
+        [found] = [job for job in world.adapter.list().jobs if job.id not in world.ids.values()]
+        assert (found.id, found.parent) == (parent.children[0], parent.id)
+        assert sorted(world.horse.runs) == ["child", "first", "second"]
+
+    commands = every_cut(
+        prepare, lambda world: world.worker.run_one(wait=True), check, cut, proxy, make_world
+    )
+    assert "submit" in commands
 
 
 # The janitor

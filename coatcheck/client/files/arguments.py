@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, BinaryIO, TypeAlias
 
-from coatcheck.client.files.reference import UploadedFile
+from coatcheck.client.files.reference import FileReference, UploadedFile
 from coatcheck.client.files.source import UNKNOWN, Source, is_source, name_of
 from coatcheck.client.flow import Flow
 from coatcheck.errors import FieldError, InvalidArgumentsError
@@ -15,7 +15,7 @@ from coatcheck.errors import FieldError, InvalidArgumentsError
 FORMAT = "coatcheck-file"
 """The ``format`` of a schema that wants a file."""
 Schema = Mapping[str, Any]
-FileArgument: TypeAlias = UploadedFile | PurePath | bytes | BinaryIO
+FileArgument: TypeAlias = FileReference | PurePath | bytes | BinaryIO
 """What may be given where a task takes a file."""
 
 

@@ -33,7 +33,7 @@ class Download:
         self._api = api
         self._job_id = job_id
         self._file = file
-        self._url: str = file.document["url"]
+        self._url: str | None = file.document["url"]
         self._stream: Any = None
         self._skip = 0
         self._got = 0
@@ -50,6 +50,8 @@ class Download:
             after: float | None = None
             fault: CoatcheckError
             try:
+                if self._url is None:
+                    raise TransferError(f"the API gives no link to {self._file.name}")
                 if self._stream is None:
                     answer = yield Open(self._url, self._headers())
                     assert answer is not None
@@ -117,18 +119,16 @@ class Download:
 
     def _renew(self) -> Flow[None]:
         document = yield from self._api.job_document(self._job_id)
-        url = found(document, self._file.id)
-        if url is None:
-            raise TransferError(f"{self._file.name} is no file of job {self._job_id} any more")
-        self._url = url
+        self._url = found(document, self._file.id)
 
 
 def found(value: Any, file_id: str) -> str | None:
     """The link of a file, wherever a job's document has it."""
     if is_file(value) and value[KEY] == file_id:
-        return str(value["url"])
+        url: str | None = value["url"]
+        return url
     entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next(filter(None, (found(entry, file_id) for entry in entries)), None)
+    return next((url for entry in entries if (url := found(entry, file_id)) is not None), None)
 
 
 def whole(api: Jobs, job_id: str, document: Document) -> Flow[bytes]:

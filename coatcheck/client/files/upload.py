@@ -82,8 +82,8 @@ class _Sending:
         self._links: dict[int, Mapping[str, Any]] = {}
         self._asked = 0
         self._digests: dict[int, str] = {}
-        if state.get("arrived") is None:  # a new one, of which nothing has
-            self._learn(state, range(1, LINKS + 1))
+        told = [part["number"] for part in state["parts"]]
+        self._learn(state, range(1, (told[-1] if len(told) == LINKS else self._count) + 1))
 
     def all(self) -> Flow[UploadedFile]:
         """Send what is missing, then tell that this was all."""

@@ -1,4 +1,4 @@
--- Needs: keys, clock, values, queues, batches, dependencies, ending
+-- Needs: keys, clock, values, lists, queues, batches, dependencies, ending
 
 local IN_VAIN = {failed = 'failed', stopped = 'was stopped', canceled = 'was canceled'}
 
@@ -65,7 +65,7 @@ end
 -- canceled because of one: so it may be asked at any time, and by many. Returns how many were looked at.
 local function settle_one(id)
   local job = job_fields(id, 'status', 'origin', 'dependency_ids', 'allow_dependency_failures', 'failed_dependency',
-    'failure_ttl', 'scheduled_for')
+    'failure_ttl', 'scheduled_for', 'callback')
   local status, queue, given_up = job[1], job[2], job[5]
   if not queue or not job[3] or status ~= 'deferred' and not (status == 'canceled' and given_up) then return 0 end
   local dependencies = read_ids(job[3])
@@ -77,6 +77,8 @@ local function settle_one(id)
     end
     revive(id, queue)
     defer(id, queue, dependencies)
+    -- Its end was told to its callback; only who has the keys to sign it can make the next delivery (equip.lua).
+    if job[8] then redis.pcall('ZADD', prefix .. ':uncalled', 1, id) end
   end
   if may == 'never' then
     redis.call('ZREM', key('deferred', queue), id)
@@ -86,6 +88,8 @@ local function settle_one(id)
     finish(id, queue, 'canceled', 'canceled', ttl_of(job[6], 604800))
   elseif may == 'on' then
     redis.call('ZREM', key('deferred', queue), id)
+    -- What RQ's own workers run nobody takes from these sets when it has ended.
+    if not ours(id) then let_go(id, dependencies) end
     local due = number_of(job[7], 0)
     if due > now then
       schedule(id, queue, due)

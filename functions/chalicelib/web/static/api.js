@@ -74,7 +74,7 @@ async function call(path, { method = "GET", body, headers = {} } = {}) {
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   const data = parsed(text);
   if (!response.ok) throw new ApiError(response.status, asProblem(data), retryAfter);
-  if (data === undefined) throw new ApiError(response.status, { detail: "The answer is not JSON." });
+  if (data === undefined && response.status !== 204) throw new ApiError(response.status, { detail: "The answer is not JSON." });
   return { data, retryAfter };
 }
 
@@ -103,6 +103,33 @@ function asProblem(data) {
   if (data === null || typeof data !== "object") return {};
   return "title" in data ? data : { detail: data.message ?? data.Message };
 }
+
+/**
+ * Announce a file.
+ * @param {{name: string, type: string, size: number, sha256?: string}} about
+ */
+export const beginUpload = (about) => call("uploads", { method: "POST", body: about });
+
+/**
+ * What has arrived of a file, with links of parts from one on.
+ * @param {string} id
+ * @param {number} number
+ */
+export const getUpload = (id, number) => call(`${uploadPath(id)}?parts=${number}-${number + 99}`);
+
+/**
+ * All of it has arrived.
+ * @param {string} id
+ * @param {{number: number, sha256?: string}[]} parts
+ */
+export const completeUpload = (id, parts) =>
+  call(`${uploadPath(id)}/complete`, { method: "POST", body: { parts } });
+
+/** @param {string} id */
+export const dropUpload = (id) => call(uploadPath(id), { method: "DELETE" });
+
+/** @param {string} id */
+const uploadPath = (id) => `uploads/${encodeURIComponent(id)}`;
 
 export const getTasks = () => call("tasks");
 export const getQueues = () => call("queues");

@@ -1,6 +1,7 @@
 /** Form fields for single values: each reads one JSON value and shows one error. */
 
 import { h, setText, uniqueId } from "./dom.js";
+import { fileControl } from "./file-field.js";
 import { numberOf, parse } from "./numbers.js";
 import { helpOf } from "./schema.js";
 
@@ -11,6 +12,7 @@ export const OMIT = Symbol("omit");
  * @typedef {object} Reading what is gathered while a form is read
  * @property {Map<string, Field>} fields by JSON Pointer
  * @property {{pointer: string, detail: string}[]} errors what can't be made JSON of
+ * @property {Promise<void>[]} waits for what is still on its way
  *
  * @typedef {object} Field
  * @property {HTMLElement} element
@@ -30,6 +32,8 @@ export const OMIT = Symbol("omit");
  * @property {HTMLElement} element
  * @property {HTMLElement} focusable the element that takes focus, description and error
  * @property {() => any} value a JSON value, undefined when empty; throws InputError
+ * @property {() => string} [problem] why there is no value, if somebody has tried to give one
+ * @property {() => Promise<void>|undefined} [wait] for a value that is still on its way
  * @property {boolean} [ownLabel] the label stands inside of `element`
  * @property {boolean} [group] `element` is a group of several inputs
  */
@@ -58,7 +62,7 @@ const FORMAT_HELP = new Map([
 ]);
 
 /** @type {Record<string, (schema: import("./schema.js").Schema, place: Place, id: string) => Control>} */
-const CONTROLS = { const: constant, enum: choice, boolean, number, integer: number, string: text, json };
+const CONTROLS = { const: constant, enum: choice, file: fileControl, boolean, number, integer: number, string: text, json };
 
 /**
  * @param {import("./schema.js").Shape} shape neither an object nor an array
@@ -105,10 +109,13 @@ export function makeField({ kind, schema }, place) {
     },
     read(pointer, reading) {
       reading.fields.set(pointer, this);
+      const wait = control.wait?.();
+      if (wait) reading.waits.push(wait);
       try {
         if (given && snapshot(control) === untouched) return place.initial;
         const value = control.value();
         if (value !== undefined) return value;
+        if (control.problem?.()) throw new InputError(control.problem());
         if (!place.optional) throw new InputError("This needs a value.");
       } catch (problem) {
         if (!(problem instanceof InputError)) throw problem;

@@ -15,7 +15,7 @@ export class SchemaForm {
   /** @type {Map<string, Field>} */
   #fields;
   /** @type {Reading} of the last time that the form was read */
-  #reading = { fields: new Map(), errors: [] };
+  #reading = { fields: new Map(), errors: [], waits: [] };
 
   /**
    * @param {import("./schema.js").Schema} schema of an object
@@ -34,9 +34,15 @@ export class SchemaForm {
   /** The form's JSON, and what can't be made JSON of. Clears the errors shown. */
   read() {
     for (const field of this.#reading.fields.values()) field.showError("");
-    this.#reading = { fields: new Map(), errors: [] };
+    this.#reading = { fields: new Map(), errors: [], waits: [] };
     const value = readProperties(this.#fields, "", this.#reading);
     return { value, errors: this.#reading.errors };
+  }
+
+  /** Wait until all files have been sent that were on their way when the form was read, if any were. */
+  async settled() {
+    this.read();
+    await Promise.all(this.#reading.waits);
   }
 
   /**

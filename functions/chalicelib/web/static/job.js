@@ -9,6 +9,7 @@
  * @property {{fraction: number, message: string}|null} progress
  * @property {Record<string, any>} arguments
  * @property {any} result
+ * @property {import("./files.js").FileDocument|null} [result_file] where the result was too large
  * @property {{type: string, message: string, traceback?: string|null}|null} error
  * @property {number} attempt
  * @property {number} interrupted runs that ended with their worker

@@ -2,6 +2,8 @@
 
 import { copyButton, downloadButton } from "./copy.js";
 import { h } from "./dom.js";
+import { fileView } from "./file-view.js";
+import { filesIn, isFile } from "./files.js";
 import { hasEnded, ticketNumber } from "./job.js";
 import { tree } from "./tree.js";
 
@@ -24,10 +26,13 @@ export class Outcome {
   }
 
   /** @param {Job} job a finished one */
-  #result({ id, result }) {
+  #result({ id, result, result_file }) {
+    const files = result_file ? [result_file] : filesIn(result);
     const none = result === null;
+    const bare = result_file || isFile(result); // a file says all
     let shown;
-    if (none) shown = h("p", { class: "result-none" }, "Done; the task returned nothing.");
+    if (bare) shown = null;
+    else if (none) shown = h("p", { class: "result-none" }, "Done; the task returned nothing.");
     else if (typeof result === "string") shown = box("result-text", "Result", result);
     else shown = tree(result);
     const plain = typeof result === "string";
@@ -40,10 +45,11 @@ export class Outcome {
         "div",
         { class: "part-head" },
         h(this.#heading, {}, "Result"),
-        !none && copyButton("result", text),
-        !none && downloadButton("result", file, plain ? "text/plain" : "application/json", text),
+        !none && !bare && copyButton("result", text),
+        !none && !bare && downloadButton("result", file, plain ? "text/plain" : "application/json", text),
       ),
       shown,
+      ...files.map((file) => fileView(file, id)),
     );
   }
 

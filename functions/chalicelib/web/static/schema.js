@@ -1,12 +1,13 @@
 /** Reading JSON Schema (2020-12, as pydantic writes it) for the form. */
 
+import { bytes } from "./files.js";
 import { isExact, textOf } from "./numbers.js";
 
 /**
  * @typedef {Record<string, any>} Schema
  *
  * @typedef {object} Shape what the form has to know about one value
- * @property {"const"|"enum"|"boolean"|"number"|"integer"|"string"|"object"|"array"|"tuple"|"map"|"union"|"json"} kind
+ * @property {"const"|"enum"|"file"|"boolean"|"number"|"integer"|"string"|"object"|"array"|"tuple"|"map"|"union"|"json"} kind
  * @property {Schema} schema with references and `null` resolved away
  * @property {boolean} nullable whether `null` is allowed too
  */
@@ -90,6 +91,7 @@ function withoutNull(schema, root) {
  * @returns {Shape["kind"]}
  */
 function kindOf(schema) {
+  if (schema.format === "coatcheck-file") return "file";
   if (schema.const !== undefined) return "const";
   if (Array.isArray(schema.enum)) return "enum";
   if (schema.allOf || (schema.anyOf && schema.oneOf)) return "json";
@@ -153,6 +155,7 @@ export function kindName({ kind, schema }) {
 export function fits(value, schema, root) {
   const { kind, schema: inner, nullable } = shapeOf(schema, root);
   if (value === null) return nullable || kind === "json";
+  if (kind === "file") return typeof value?.$file === "string";
   if (inner.const !== undefined) return value === inner.const;
   if (inner.enum) return inner.enum.includes(value);
   if (kind === "union")
@@ -213,6 +216,8 @@ function limits(schema) {
   if (schema.multipleOf) found.push(`a multiple of ${textOf(schema.multipleOf)}`);
   found.push(...sizes(schema.minLength, schema.maxLength, "characters"));
   found.push(...sizes(schema.minItems, schema.maxItems, "entries"));
+  if (schema["x-types"]) found.push(schema["x-types"].join(" or "));
+  if (schema["x-max-size"] !== undefined) found.push(`at most ${bytes(schema["x-max-size"])}`);
   if (schema.pattern) found.push(`matches ${schema.pattern}`);
   return found;
 }

@@ -103,6 +103,9 @@ export class SubmitForm {
     const form = task && this.#forms.get(task.name);
     if (!form) return;
     this.#problems.replaceChildren();
+    this.#wait(1);
+    await form.settled();
+    this.#wait(-1);
     const { value, errors } = form.read();
     if (errors.length) return this.#complain(task, needsAnother(errors.length), errors);
     this.#wait(1);

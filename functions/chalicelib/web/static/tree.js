@@ -1,6 +1,7 @@
 /** A JSON value as something to read: a tree that folds. */
 
 import { h } from "./dom.js";
+import { bytes, isFile } from "./files.js";
 import { isExact } from "./numbers.js";
 
 /** Levels that start unfolded. */
@@ -24,6 +25,7 @@ export function tree(value) {
 function node(value, depth) {
   if (value === null || typeof value !== "object") return leaf(value);
   if (isExact(value)) return h("span", { class: "tree-number" }, value.rawJSON);
+  if (isFile(value)) return h("span", { class: "tree-file" }, `${value.name} (${bytes(value.size)})`);
   const list = Array.isArray(value);
   const keys = list ? [...value.keys()] : Object.keys(value);
   if (!keys.length) return h("span", { class: "tree-empty" }, list ? "[ ]" : "{ }");

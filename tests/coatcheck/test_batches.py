@@ -1,0 +1,158 @@
+"""A batch: what it tells of its jobs, to whom, and how it is canceled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from coatcheck.adapter import QueueAdapter
+from coatcheck.batches import CANCEL_AT_ONCE, Batch
+from coatcheck.errors import ConflictError, ForbiddenError, UnknownBatchError
+from coatcheck.job import Job, JobStatus, Progress, Submission, new_job_id, utcnow
+from coatcheck.keys import Keys
+from coatcheck.scopes import Access
+from tests.coatcheck.conftest import WorkerByHand
+
+
+def orders(count: int, owner: str | None = None, task: str = "odd.add") -> list[Submission]:
+    return [Submission(task, {"left": number}, "default", 60, 600, owner=owner) for number in range(count)]
+
+
+def submitted(adapter: QueueAdapter, count: int, **options: Any) -> tuple[str, list[Job]]:
+    batch = new_job_id()
+    return batch, adapter.submit(orders(count, **options), batch=batch)
+
+
+def test_it_tells_of_its_jobs_in_one_round_trip(adapter: QueueAdapter, sent: list[bytes]) -> None:
+    batch, jobs = submitted(adapter, 3)
+    adapter.batch(batch)
+    sent.clear()
+    found = adapter.batch(batch)
+    assert len(sent) == 1
+    assert (found.id, found.owner, found.total) == (batch, None, 3)
+    assert found.created_at == jobs[0].created_at
+    assert [job.id for job in found.jobs] == [job.id for job in jobs]
+    assert {job.batch for job in found.jobs} == {batch}
+
+
+def test_it_follows_its_jobs(adapter: QueueAdapter, worker: WorkerByHand) -> None:
+    batch, _ = submitted(adapter, 2)
+    seen = [adapter.batch(batch)]
+    for _ in range(2):
+        job_id, execution = worker.begin()
+        seen.append(adapter.batch(batch))
+        worker.end(job_id, execution)
+        seen.append(adapter.batch(batch))
+    assert [each.counts for each in seen] == [
+        {"queued": 2},
+        {"queued": 1, "started": 1},
+        {"queued": 1, "finished": 1},
+        {"started": 1, "finished": 1},
+        {"finished": 2},
+    ]
+    assert [each.status.value for each in seen] == [*["running"] * 4, "finished"]
+    assert [each.progress for each in seen] == [0, 0, 0.5, 0.5, 1]
+
+
+def job(status: JobStatus, fraction: float | None = None) -> Job:
+    progress = None if fraction is None else Progress(fraction, "")
+    return Job(new_job_id(), "odd.add", "default", status, {}, utcnow(), progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "status", "progress"),
+    [
+        ([job(JobStatus.FINISHED)], "finished", 1),
+        ([job(JobStatus.FINISHED), job(JobStatus.FAILED)], "failed", 1),
+        ([job(JobStatus.CANCELED)], "failed", 1),
+        ([job(JobStatus.STOPPED), job(JobStatus.SCHEDULED)], "running", 0.5),
+        ([job(JobStatus.STARTED, 0.5), job(JobStatus.DEFERRED)], "running", 0.25),
+        ([job(JobStatus.STARTED, 7.0), job(JobStatus.QUEUED, 0.5)], "running", 0.5),
+        ([], "finished", 1),
+    ],
+)
+def test_what_it_says_follows_from_its_jobs(jobs: list[Job], status: str, progress: float) -> None:
+    batch = Batch(new_job_id(), None, utcnow(), len(jobs), tuple(jobs))
+    assert (batch.status.value, batch.progress) == (status, progress)
+
+
+def test_jobs_that_are_kept_no_more_are_counted_as_over(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys
+) -> None:
+    batch, jobs = submitted(adapter, 4)
+    client.delete(keys.job(jobs[1].id))
+    found = adapter.batch(batch)
+    assert (found.total, len(found.jobs), found.progress) == (4, 3, 0.25)
+
+
+def test_another_owner_s_is_as_if_there_were_none(adapter: QueueAdapter) -> None:
+    batch, _ = submitted(adapter, 2, owner="ann")
+    assert adapter.batch(batch, Access("ann")).owner == "ann"
+    for ask in (adapter.batch, adapter.cancel_batch):
+        with pytest.raises(UnknownBatchError):
+            ask(batch, Access("bob"))
+        with pytest.raises(ForbiddenError):
+            ask(batch, Access("ann", ("other.*",)))
+    assert adapter.batch(batch).counts == {"queued": 2}
+
+
+@pytest.mark.parametrize(
+    "planted", [{"jobs": "x"}, {"jobs": "x,,y", "created_at": "soon"}, "text", {"owner": "a"}]
+)
+def test_what_is_no_batch_is_none(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys, planted: Any
+) -> None:
+    batch = new_job_id()
+    if isinstance(planted, str):
+        client.set(keys.batch(batch), planted)
+    else:
+        client.hset(keys.batch(batch), mapping=planted)
+    with pytest.raises(UnknownBatchError):
+        adapter.batch(batch)
+
+
+def test_it_is_canceled_in_calls_of_a_size(
+    adapter: QueueAdapter, worker: WorkerByHand, sent: list[bytes]
+) -> None:
+    batch, jobs = submitted(adapter, 2 * CANCEL_AT_ONCE + 1)
+    worker.run()
+    worker.begin()
+    sent.clear()
+    found = adapter.cancel_batch(batch)
+    assert len(sent) <= 2 + 2 * 3
+    assert found.counts == {"started": 1, "finished": 1, "canceled": len(jobs) - 2}
+    assert [each.stop_requested for each in found.jobs[:3]] == [False, True, False]
+
+
+def test_a_cancel_goes_on_where_the_server_has_forgotten_the_scripts(
+    adapter: QueueAdapter, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, _ = submitted(adapter, 3)
+    pipeline = client.pipeline
+
+    def forgetful(*args: Any, **options: Any) -> Any:
+        client.script_flush()
+        return pipeline(*args, **options)
+
+    monkeypatch.setattr(client, "pipeline", forgetful)
+    assert adapter.cancel_batch(batch).counts == {"canceled": 3}
+
+
+def test_there_is_nothing_to_cancel_twice(adapter: QueueAdapter) -> None:
+    batch, _ = submitted(adapter, 2)
+    adapter.cancel_batch(batch)
+    with pytest.raises(ConflictError, match="failed already"):
+        adapter.cancel_batch(batch)
+
+
+def test_jobs_that_wait_for_canceled_ones_are_canceled_too(
+    adapter: QueueAdapter, submit: Callable[..., Job]
+) -> None:
+    batch, jobs = submitted(adapter, 1)
+    after = submit("odd.add", {"left": 1}, after=(jobs[0].id,))
+    adapter.cancel_batch(batch)
+    found = adapter.get(after.id)
+    assert found.status is JobStatus.CANCELED and found.error and found.error.type == "DependencyFailed"
