@@ -22,30 +22,40 @@ local function settling()
     return answer
   end
 
-  -- Have a job's dependencies know of it, and kept, when they have finished, as long as it has not ended.
-  local function join(id, dependencies)
-    if #dependencies == 0 then return end
+  -- Have a job know of jobs that come after it; one that has finished is kept as long as they have not ended.
+  local function tell(dependency, ids)
+    local status = job_fields(dependency, 'status')[1]
+    if not status then return end
+    redis.pcall('SADD', dependents_of(dependency), unpack(ids))
+    if status == 'finished' then
+      keep_finished(dependency, true)
+    elseif IN_VAIN[status] then
+      redis.call('PEXPIRE', dependents_of(dependency), redis.call('PTTL', key('job', dependency)))
+    end
+  end
+
+  local function tell_rq(id, dependencies)
     redis.pcall('SADD', dependencies_for_rq(id), unpack(dependencies))
     redis.call('PERSIST', dependencies_for_rq(id))
-    for _, each in ipairs(dependencies) do
-      local status = job_fields(each, 'status')[1]
-      if status then
-        redis.pcall('SADD', dependents_of(each), id)
-        if status == 'finished' then
-          keep_finished(each, true)
-        elseif IN_VAIN[status] then
-          redis.call('PEXPIRE', dependents_of(each), redis.call('PTTL', key('job', each)))
-        end
-      end
-    end
+  end
+
+  local function join(id, dependencies)
+    if #dependencies == 0 then return end
+    tell_rq(id, dependencies)
+    for _, each in ipairs(dependencies) do tell(each, {id}) end
+  end
+
+  -- Put a job where those are that wait for others.
+  local function put_aside(id, queue)
+    redis.call('SADD', prefix .. ':queues', key('queue', queue))
+    redis.call('ZADD', key('deferred', queue), string.format('%.6f', now), id)
+    set_status(id, queue, 'deferred')
   end
 
   -- Let a job wait for its dependencies.
   local function defer(id, queue, dependencies)
     join(id, dependencies)
-    redis.call('SADD', prefix .. ':queues', key('queue', queue))
-    redis.call('ZADD', key('deferred', queue), string.format('%.6f', now), id)
-    set_status(id, queue, 'deferred')
+    put_aside(id, queue)
   end
 
   -- Take back the end of a job. The caller puts it where it waits.
@@ -115,5 +125,6 @@ local function settling()
     return true
   end
 
-  return {verdict = verdict, join = join, defer = defer, revive = revive, one = one, all = all}
+  return {verdict = verdict, tell = tell, tell_rq = tell_rq, join = join, put_aside = put_aside, defer = defer,
+    revive = revive, one = one, all = all}
 end
