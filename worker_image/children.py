@@ -15,7 +15,7 @@ from worker_image.delivery import Delivery
 from worker_image.horse_process import HorseProcess
 from worker_image.patience import Patience
 from worker_image.run import Run
-from worker_image.submitting import heard, same_arguments, told_problem
+from worker_image.submitting import heard, identity, told_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Children:
         same = question["number_of_same"]
         child = heard(
             report,
-            id=child_job_id(run.job_id, report["task"], same_arguments(report["arguments"]), same),
+            id=child_job_id(run.job_id, report["task"], identity(report["arguments"]), same),
             owner=run.owner,
             parent=run.job_id,
         )

@@ -24,8 +24,7 @@ from coatcheck.errors import (
     problem_classes,
 )
 from coatcheck.file import argument_of
-from coatcheck.files.info import read_info
-from coatcheck.files.places import FILE, has_files, replaced
+from coatcheck.files.places import FILE, replaced
 from coatcheck.job import CANCEL, MAX_AFTER, RUN, Submission, is_job_id, utcnow
 from coatcheck.json_depth import check_depth
 from coatcheck.json_pointer import pointer_of
@@ -54,7 +53,7 @@ class Submitter:
     def __call__(self, order: Order) -> str:
         """Submit a child. Returns its id. Raises what ``coatcheck.submit`` does."""
         submission = self._checked(order)
-        same = (submission.task, same_arguments(submission.arguments))
+        same = (submission.task, identity(submission.arguments))
         with self._lock:
             number = self._submitted[same]
             self._submitted[same] += 1
@@ -87,14 +86,13 @@ class Submitter:
         )
 
 
-def same_arguments(arguments: Mapping[str, Any]) -> str:
-    """What the arguments of a child are known by: the same when its task runs again and makes files anew."""
+def identity(arguments: Mapping[str, Any]) -> str:
+    """What tells children of a task apart. Files by what is in them: those of another run have other ids."""
 
-    def content(_: Path, value: Mapping[str, Any]) -> Any:
-        info = read_info(value)
-        return value if info is None else [FILE, info.name, info.type, info.size, info.sha256]
+    def content(_: Path, file: Mapping[str, Any]) -> Any:
+        return [file.get("name"), file.get("sha256") or file[FILE]]
 
-    return dumps(replaced(dict(arguments), content) if has_files(arguments) else arguments)
+    return dumps(replaced(dict(arguments), content))
 
 
 def told(submission: Submission) -> dict[str, Any]:
