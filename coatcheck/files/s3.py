@@ -17,7 +17,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -117,9 +116,7 @@ class S3Store:
 
     def head(self, key: str) -> Stored | None:
         """The size of an object."""
-        found: dict[str, Any] = {}
-        with _reaching(missing=True):
-            found = self._client.head_object(**self._address(key))
+        found = self._look(key)
         return Stored(found["ContentLength"]) if found else None
 
     def download_link(self, key: str, *, name: str, kind: str, since: int, until: int) -> str:
@@ -147,38 +144,49 @@ class S3Store:
 
     def copy(self, key: str, to: str) -> None:
         """Have S3 copy the object, in parts when it is large."""
-        found = self.head(key)
+        found = self._look(key)
         if found is None:
             raise FileNotFoundError(key)
-        source = {"Bucket": self._bucket, "Key": self._prefix + key}
         with _reaching():
-            if found.size <= COPIED:
-                self._client.copy_object(**self._address(to), CopySource=source)
-                return
-            kind = self._client.head_object(**self._address(key)).get("ContentType", "")
-            starts = range(0, found.size, COPIED)
-
-            def send(upload_id: str) -> list[dict[str, Any]]:
-                def step(start: int) -> dict[str, Any]:
-                    number, last = start // COPIED + 1, min(start + COPIED, found.size) - 1
-                    answer = self._client.upload_part_copy(
-                        **self._address(to),
-                        UploadId=upload_id,
-                        PartNumber=number,
-                        CopySource=source,
-                        CopySourceRange=f"bytes={start}-{last}",
-                    )
-                    return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
-
-                with ThreadPoolExecutor(COPIES) as pool:
-                    return list(pool.map(step, starts))
-
-            self._multipart(to, kind, send)
+            if found["ContentLength"] <= COPIED:
+                self._client.copy_object(**self._address(to), CopySource=self._address(key))
+            else:
+                self._copy_parts(key, to, found["ContentType"], found["ContentLength"])
 
     def delete(self, key: str) -> None:
         """Delete the object."""
         with _reaching():
             self._client.delete_object(**self._address(key))
+
+    def _look(self, key: str) -> dict[str, Any] | None:
+        """What S3 says of an object; None: there is none."""
+        with _reaching():
+            try:
+                return dict(self._client.head_object(**self._address(key)))
+            except self._client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in MISSING:
+                    return None
+                raise
+
+    def _copy_parts(self, key: str, to: str, kind: str, size: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        def send(upload_id: str) -> list[dict[str, Any]]:
+            def step(start: int) -> dict[str, Any]:
+                number, last = start // COPIED + 1, min(start + COPIED, size) - 1
+                answer = self._client.upload_part_copy(
+                    **self._address(to),
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    CopySource=self._address(key),
+                    CopySourceRange=f"bytes={start}-{last}",
+                )
+                return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+
+            with ThreadPoolExecutor(COPIES) as pool:
+                return list(pool.map(step, range(0, size, COPIED)))
+
+        self._multipart(to, kind, send)
 
     def _write_parts(
         self, key: str, first: bytes, source: BinaryIO, kind: str, size: int, sha256: str

@@ -18,6 +18,7 @@ import yaml
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser
 
+from infra.deploy.localstack import files_bucket
 from tests.browser.conftest import DESKTOP, opened
 from tests.browser.conftest import browser as browser
 from tests.support.clone import copy_clone
@@ -42,6 +43,15 @@ def test_functions_in_containers_of_their_own_reach_redis_by_its_name() -> None:
     assert localstack["environment"]["LAMBDA_IGNORE_ARCHITECTURE"] == "1"
     assert "--parameter=RedisUrl=redis://redis:6379/0" in SERVICES["deploy"]["command"]
     assert all(service["networks"] == ["coatcheck"] for service in SERVICES.values())
+
+
+def test_worker_and_functions_share_the_files_and_links_are_for_this_machine() -> None:
+    worker, localstack = SERVICES["worker"]["environment"], SERVICES["localstack"]["environment"]
+    assert worker["COATCHECK_FILES"] == f"s3://{files_bucket('coatcheck')}", "of the stack that deploy makes"
+    assert "s3" in localstack["SERVICES"].split(",")
+    assert f"--public-endpoint={worker['COATCHECK_FILES_ENDPOINT']}" in SERVICES["deploy"]["command"]
+    assert worker["AWS_ENDPOINT_URL"] == SERVICES["deploy"]["environment"]["AWS_ENDPOINT_URL"]
+    assert localstack["S3_SKIP_SIGNATURE_VALIDATION"] == "0", "else a changed or an old link is good"
 
 
 def test_images_are_pinned_to_the_versions_that_work() -> None:

@@ -23,7 +23,8 @@ STARTER = "COATCHECK_TEST_LOCALSTACK"
 """Names a program that starts LocalStack on ``--port N``, prints its URL, and ends it with ``--stop``;
 "none": this machine has none, and that is known."""
 RUNNING = "LOCALSTACK_ENDPOINT"
-"""Or the URL of a LocalStack that runs already, on this machine and not in a container."""
+"""Or the URL of a LocalStack that runs already, on this machine and not in a container, with
+S3_SKIP_SIGNATURE_VALIDATION=0."""
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +47,9 @@ def localstack() -> Iterator[str]:
 
 def _start(command: list[str]) -> str | None:
     """LocalStack's URL; None if it did not start, which a very busy machine may once be the reason of."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    # Links to files are checked as on AWS (localstack-compose.yml says so too).
+    environ = os.environ | {"S3_SKIP_SIGNATURE_VALIDATION": "0"}
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         subprocess.run([*command, "--stop"], stdout=subprocess.DEVNULL, check=True)
         return None

@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 
 import boto3
 
+from infra.deploy.localstack import files_bucket
 from tests.support.polling import eventually
 from tests.support.processes import ROOT
 
@@ -92,6 +93,7 @@ class Project:
                 cwd=self._root,
                 env=self._environment(
                     REDIS_URL=self.redis_url,
+                    **self.files,
                     WORKER_PROCESSES="1",
                     WORKER_STOP_TIMEOUT="1",
                     MAX_TIME_TO_WAIT="2",
@@ -102,6 +104,17 @@ class Project:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What tells a process where the stack's files are."""
+        return {
+            "COATCHECK_FILES": f"s3://{files_bucket(self.stack)}",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
 
     def ask(
         self, path: str, document: Any = None, method: str | None = None, token: str | None = None

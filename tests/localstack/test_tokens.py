@@ -52,6 +52,19 @@ def test_a_token_is_known_within_seconds_and_its_scope_holds(guarded: Project) -
     assert guarded.ask("queues", token=reader[:-1] + "-").status == 401
 
 
+def test_a_file_is_its_owners(guarded: Project) -> None:
+    ann, bob = made(guarded, "file-ann"), made(guarded, "file-bob")
+    for token in (ann, bob):
+        eventually(lambda token=token: guarded.ask("queues", token=token).status == 200)  # type: ignore[misc]
+    answer = guarded.ask("uploads", {"name": "a.csv", "type": "text/csv", "size": 0}, token=ann)
+    assert answer.status == 201
+    path = f"uploads/{answer.document['id']}"
+    for method in ("GET", "DELETE"):
+        assert guarded.ask(path, method=method, token=bob).status == 404
+    assert guarded.ask(f"{path}/complete", {}, token=bob).status == 404
+    assert guarded.ask(path, token=ann).status == 200
+
+
 def test_a_revoked_token_ends_within_a_minute(guarded: Project) -> None:
     token = made(guarded, "leaver", "--tasks", "examples.*")
     eventually(lambda: guarded.ask("queues", token=token).status == 200)
