@@ -44,6 +44,8 @@ class Limits:
 
     def check_size(self, jobs: int, owner: str) -> None:
         """Refuse what no waiting would ever let in. Raises PayloadTooLargeError."""
+        if jobs == 1:
+            return
         mine = (self.queued, self.waiting, self.per_minute) if owner else (self.queued,)
         most = min([limit for limit in mine if limit], default=jobs)
         if jobs > most:

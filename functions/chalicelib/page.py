@@ -15,6 +15,7 @@ from chalicelib.problems import not_found
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional
 from chalicelib.routing import PUBLIC, Route
+from chalicelib.shipping import shipped
 
 WEB = Path(__file__).with_name("web")
 BASE = "<!-- base -->"
@@ -49,11 +50,6 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 VERSION = re.compile(r"[0-9a-f]{12}")
 
-NOTES = re.compile(r"/\*(?:(?!\*/).)*\*/", re.DOTALL)
-"""Comments: a script's types and explanations, a fifth of what would travel."""
-LAYOUT = re.compile(r"^\s+", re.MULTILINE)
-"""What indents lines, and empty ones."""
-
 
 def get_page(request: Request) -> Answer:
     """The page. Below a stage (``/api``, without a slash) its relative addresses need a base."""
@@ -71,8 +67,9 @@ def get_static(request: Request) -> Answer:
     if name not in files or not (wanted is None or VERSION.fullmatch(wanted)):
         return not_found(request.path)
     # A page of before a deployment asks for files of its version, and gets those that there are.
-    kept = FOREVER if wanted == _version_of(files) else REVALIDATE
-    return _file(request, Path(name).suffix, "".join(map(shipped, files[name])), kept)
+    there = _version_of(files)
+    kept = FOREVER if wanted == there else REVALIDATE
+    return _file(request, Path(name).suffix, _shipped(tuple(files[name]), there), kept)
 
 
 def version() -> str:
@@ -100,10 +97,9 @@ def _files() -> dict[str, Sequence[Path]]:
     return files | {STYLES: sorted((WEB / "styles").glob("*.css"))}
 
 
-def shipped(path: Path) -> str:
-    """What a browser gets of a file: of scripts and styles what it needs, not what we do to read them."""
-    text = path.read_text()
-    return LAYOUT.sub("", NOTES.sub("", text)) if path.suffix in (".js", ".css") else text
+@lru_cache(maxsize=8)
+def _shipped(paths: tuple[Path, ...], version: str) -> str:
+    return "".join(map(shipped, paths))
 
 
 def _file(request: Request, suffix: str, text: str, kept: Mapping[str, str]) -> Answer:

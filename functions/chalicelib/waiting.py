@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 
 from chalicelib.context import Context
@@ -46,7 +45,7 @@ def wish(request: Request, context: Context) -> Wish:
     elif not SECONDS.fullmatch(text):
         detail = "should be a whole number of seconds"
         raise InvalidRequestError("It is not clear how long to wait.", errors=[FieldError("?wait", detail)])
-    left = request.deadline - ANSWER_SECONDS - time.monotonic()
+    left = request.seconds_left() - ANSWER_SECONDS
     return Wish(max(0, min(int(text), context.settings.max_wait, left)), preferred)
 
 

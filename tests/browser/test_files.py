@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.page import NOTES, shipped
+from chalicelib.shipping import ENTRY, EXPORT, IMPORT, NOTES, shipped
 
 WEB = Path(__file__).parents[2] / "functions" / "chalicelib" / "web"
 STATIC = WEB / "static"
@@ -50,9 +50,35 @@ def test_the_place_of_the_base_element_comes_first() -> None:
     assert index().count("<!-- base -->") == 1
 
 
-def test_the_html_names_every_file_once() -> None:
-    named = re.findall(r'"static/([^"]+)"', index())
-    assert sorted(named) == sorted(["page.css", *(path.name for path in STATIC.iterdir())])
+def test_the_page_loads_every_file() -> None:
+    named = set(re.findall(r'"static/([^"]+)"', index()))
+    linked = {
+        f"{name}.js" for name in re.findall(r"^const \$(\w+) = ", shipped(STATIC / ENTRY), re.MULTILINE)
+    }
+    there = {path.name for path in STATIC.iterdir()}
+    assert named - {"page.css"} | {name for name in there if name.replace("-", "_") in linked} == there
+    assert len(linked) > 40
+
+
+def test_a_script_is_linked_by_forms_of_import_and_export_that_are_known() -> None:
+    for path in STATIC.glob("*.js"):
+        code = NOTES.sub("", path.read_text())
+        rest = EXPORT.sub("", IMPORT.sub("", code))
+        assert not re.search(r"^\s*(import|export)\b|\bimport\(|\bimport\.meta", rest, re.MULTILINE), path
+        assert " as " not in "".join(match[1] for match in IMPORT.finditer(code)), path
+
+
+def test_no_module_imports_itself_by_others() -> None:
+    imports = {
+        path.stem: [name for _, name in IMPORT.findall(path.read_text())] for path in STATIC.glob("*.js")
+    }
+
+    def follow(name: str, path: tuple[str, ...] = ()) -> None:
+        assert name not in path, (*path, name)
+        for other in imports[name]:
+            follow(other, (*path, name))
+
+    follow("app")
 
 
 def test_data_never_becomes_markup() -> None:
@@ -64,8 +90,8 @@ def test_data_never_becomes_markup() -> None:
 
 
 def test_the_whole_page_is_small() -> None:
-    texts = [shipped(path) for path in FILES if path not in STYLES]
-    texts.append("".join(map(shipped, STYLES)))
+    named = [name for name in re.findall(r'"static/([^"]+)"', index()) if name != "page.css"]
+    texts = [index(), "".join(map(shipped, STYLES)), *(shipped(STATIC / name) for name in named)]
     assert sum(len(gzip.compress(text.encode())) for text in texts) < 60_000
 
 

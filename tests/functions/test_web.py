@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib import page
-from chalicelib.page import TYPES, WEB, shipped
+from chalicelib.page import TYPES, WEB
+from chalicelib.shipping import shipped
 from tests.functions.client import Api
 
 FILES = sorted(path.name for path in (WEB / "static").iterdir())

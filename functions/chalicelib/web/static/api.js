@@ -162,6 +162,15 @@ export const getLog = (id, after) =>
   call(`${jobPath(id)}/log${after === null ? "" : `?after=${encodeURIComponent(after)}`}`);
 
 /** @param {string} id */
+const batchPath = (id) => `batches/${encodeURIComponent(id)}`;
+
+/** @param {string} id */
+export const getBatch = (id) => call(batchPath(id));
+
+/** @param {string} id */
+export const cancelBatch = (id) => call(batchPath(id), { method: "DELETE" });
+
+/** @param {string} id */
 export const stopJob = (id) => call(jobPath(id), { method: "DELETE" });
 
 /** @param {string} id */

@@ -1,5 +1,6 @@
 /** The page: puts its parts together, and shows the view that the address names. */
 
+import { BatchPage } from "./batch-page.js";
 import { Catalogue } from "./catalogue.js";
 import { JobPage } from "./job-page.js";
 import { JobsList } from "./jobs-list.js";
@@ -85,6 +86,7 @@ function makeView() {
   const { view, id, params } = parseRoute(location.hash);
   if (view === "jobs" && id) return new JobPage(part("view"), id, app);
   if (view === "jobs") return new JobsPage(part("view"), params, app);
+  if (view === "batches" && id) return new BatchPage(part("view"), id, app);
   if (view === "queues") return new QueuesPage(part("view"), app, queues);
   if (view === "schedules") return new SchedulesPage(part("view"), app);
   return null;

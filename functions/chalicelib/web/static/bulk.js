@@ -20,9 +20,10 @@ const NOT_NOW = new Set([0, 429, 500, 502, 503, 504]);
  * @param {string[]} ids
  * @param {(id: string) => Promise<any>} call
  * @param {(ready: number) => void} onProgress
+ * @param {number} [atOnce] calls under way at once
  * @returns {Promise<Tally>}
  */
-export async function forEachJob(ids, call, onProgress) {
+export async function forEachJob(ids, call, onProgress, atOnce = AT_ONCE) {
   /** @type {Tally} */
   const tally = { done: 0, moved: 0, refused: 0, error: null };
   const left = [...ids];
@@ -42,7 +43,7 @@ export async function forEachJob(ids, call, onProgress) {
       onProgress(tally.done + tally.moved + tally.refused);
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: atOnce }, work));
   return tally;
 }
 

@@ -8,7 +8,8 @@ import { ticketNumber } from "./job.js";
 import { stub } from "./job-card.js";
 import { LiveJob } from "./live-job.js";
 import { Poller } from "./poller.js";
-import { jobAddress } from "./route.js";
+import { batchAddress, jobAddress } from "./route.js";
+import { ticketLink, ticketLinks } from "./ticket-links.js";
 import { localTime } from "./time.js";
 import { tree } from "./tree.js";
 
@@ -26,6 +27,7 @@ export class JobPage {
   #heading = h("h2", { tabindex: "-1" }, "Fetching the job…");
   #timeline = h("ol", { class: "steps" });
   #facts = h("dl", { class: "job-facts" });
+  #told = "";
   #hint = h("p", { class: "empty" });
 
   /**
@@ -182,15 +184,31 @@ export class JobPage {
     if (!this.#live) return;
     this.title = `${job.status}: ${this.#app.titleOf(job.task)} ${ticketNumber(job.id)}`;
     this.#timeline.replaceChildren(...stepItems(steps(job, this.#live.attempts)));
-    this.#facts.replaceChildren(
-      ...fact("Queue", job.queue),
-      ...fact("Worker", job.worker),
-      ...fact("Owner", job.owner),
-      ...fact("Interrupted", job.interrupted ? `${job.interrupted} ×` : null),
-    );
-    setText(this.#hint, hint(job));
-    this.#hint.hidden = !this.#hint.textContent;
+    this.#tell(job);
     this.#app.retitle();
+  }
+
+  /**
+   * What is worth telling, and links to the jobs around it: in place, as long as it is the same.
+   * @param {Job} job
+   */
+  #tell(job) {
+    const { status, queue, worker, owner, interrupted, batch, parent, after = [], children = [] } = job;
+    const told = JSON.stringify([hint(job), status, queue, worker, owner, interrupted, children]);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#facts.replaceChildren(
+      ...fact("Queue", queue),
+      ...fact("Worker", worker),
+      ...fact("Owner", owner),
+      ...fact("Interrupted", interrupted ? `${interrupted} ×` : null),
+      ...fact("Batch", batch && h("a", { class: "crumb-number", href: batchAddress(batch) }, ticketNumber(batch))),
+      ...fact("After", ...ticketLinks(after)),
+      ...fact("Parent", parent && ticketLink(parent)),
+      ...fact("Children", ...ticketLinks(children)),
+    );
+    this.#hint.replaceChildren(hint(job), ...(status === "deferred" ? ticketLinks(after) : []));
+    this.#hint.hidden = !this.#hint.textContent;
   }
 }
 
@@ -202,7 +220,7 @@ function hint({ status, started_at, error, scheduled_for }) {
   if (status === "queued") return "It waits for a worker. What it prints and returns will be here.";
   if (status === "scheduled" && scheduled_for)
     return `It is put into the queue at ${localTime(scheduled_for)}.`;
-  if (status === "deferred") return "It waits for other jobs.";
+  if (status === "deferred") return "It waits for other jobs: ";
   if (status === "canceled" && !error)
     return started_at ? "It was canceled." : "It was canceled before it began.";
   return status === "stopped" && !error ? "It was stopped." : "";
@@ -210,6 +228,6 @@ function hint({ status, started_at, error, scheduled_for }) {
 
 /**
  * @param {string} word
- * @param {string|null} value
+ * @param {...(Node|string|null|undefined)} values none: nothing is told
  */
-const fact = (word, value) => (value ? [h("dt", {}, word), h("dd", {}, value)] : []);
+const fact = (word, ...values) => (values[0] ? [h("dt", {}, word), h("dd", {}, ...values)] : []);

@@ -21,6 +21,10 @@
  * @property {string|null} worker
  * @property {boolean} stop_requested
  * @property {?string} owner
+ * @property {string[]} [after] jobs that it waits for
+ * @property {string|null} [batch]
+ * @property {string|null} [parent]
+ * @property {string[]} [children]
  */
 
 /** All that a job can be, in the order of its life. */

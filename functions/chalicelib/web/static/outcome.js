@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { fileView } from "./file-view.js";
 import { filesIn, isFile } from "./files.js";
 import { hasEnded, ticketNumber } from "./job.js";
+import { linked } from "./ticket-links.js";
 import { tree } from "./tree.js";
 
 /** @typedef {import("./job.js").Job} Job */
@@ -68,7 +69,7 @@ export class Outcome {
         "p",
         { class: "failure-text" },
         h("strong", { class: "failure-type" }, type),
-        message && `: ${message}`,
+        ...(message ? [": ", ...(type === "DependencyFailed" ? linked(message) : [message])] : []),
       ),
       traceback &&
         h(

@@ -1,5 +1,5 @@
 /**
- * Which view the address names: `#/`, `#/jobs?status=failed`, `#/jobs/ID`, `#/queues`, `#/schedules`.
+ * Which view the address names: `#/`, `#/jobs?status=failed`, `#/jobs/ID`, `#/batches/ID`, `#/queues`, `#/schedules`.
  * It stands in the fragment, so one page serves all views below any prefix, and no id gets into a server's log.
  */
 
@@ -26,6 +26,9 @@ function decoded(text) {
 
 /** @param {string} id */
 export const jobAddress = (id) => `#/jobs/${encodeURIComponent(id)}`;
+
+/** @param {string} id */
+export const batchAddress = (id) => `#/batches/${encodeURIComponent(id)}`;
 
 /**
  * The list's address. What is empty or missing is left out.

@@ -5,6 +5,7 @@ import { h, setText, uniqueId } from "./dom.js";
 import { ticketNumber } from "./job.js";
 import { Poller } from "./poller.js";
 import { jobAddress, listAddress } from "./route.js";
+import { ticketLink } from "./ticket-links.js";
 import { ago, calendarTime, until } from "./time.js";
 import { tree } from "./tree.js";
 
@@ -212,10 +213,7 @@ class Card {
 
   async #run() {
     const { data } = await tellSchedule(this.#schedule.task, "run");
-    this.#note.replaceChildren(
-      "Handed in: ticket ",
-      h("a", { class: "crumb-number", href: jobAddress(data.id) }, ticketNumber(data.id)),
-    );
+    this.#note.replaceChildren("Handed in: ticket ", ticketLink(data.id));
     this.#app.refresh();
   }
 
