@@ -59,9 +59,14 @@ class Address:
         request = client.build_request(method, url, headers=step.headers, timeout=self.timeout)
         if isinstance(step, Open):
             return request
-        headers = {**request.headers, "Content-Length": str(step.size)}
-        stream = Piece(step.chunks)
-        return httpx.Request(method, url, headers=headers, stream=stream, extensions=request.extensions)
+        request.headers["Content-Length"] = str(step.size)
+        return httpx.Request(
+            method,
+            request.url,
+            headers=request.headers,
+            stream=Piece(step.chunks),
+            extensions=request.extensions,
+        )
 
 
 class Piece(httpx.SyncByteStream, httpx.AsyncByteStream):
