@@ -123,8 +123,10 @@ class QueueAdapter:
             return _kept(answer[1::2], answer[2::2])
         if limit := self._limits.refusal(answer):
             raise limit
-        _raise_unlinked(submissions, answer)
-        told = answer.pop() if links is not None else []
+        told = []
+        if links is not None:
+            _raise_unlinked(submissions, answer)
+            told = answer.pop()
         if headers is not None:
             headers |= self._limits.headers(answer[2:])
         created = parse_time(answer[1].decode())
@@ -352,11 +354,11 @@ def packed(submission: Submission, failure_ttl: int, signatures: Signatures | No
 def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl: int) -> str | None:
     """What ``submit_linked.lua`` takes of how the jobs belong to others; None: they don't."""
     first = submissions[0]
+    if first.batch is None and first.parent is None and not any(each.after for each in submissions):
+        return None
     after = {
         str(number): submission.after for number, submission in enumerate(submissions) if submission.after
     }
-    if not after and first.batch is None and first.parent is None:
-        return None
     return dumps(
         {
             "access": (access or Access(first.owner)).script_args(),
