@@ -91,6 +91,9 @@ class HorseProcess:
         self._send(
             {
                 "run": run.execution,
+                "job": run.job_id,
+                "owner": run.owner,
+                "result_ttl": run.result_ttl,
                 "task": run.task,
                 "arguments": run.arguments,
                 "timeout": run.timeout,

@@ -17,6 +17,7 @@ from coatcheck.codec import (
 )
 from coatcheck.job import JobError
 from coatcheck.placeholders import placeholders
+from coatcheck.settings import DAY
 from coatcheck.signing import BadSignatureError, Signatures
 
 HARMLESS = (b"0", b"1")
@@ -47,6 +48,7 @@ class Run:
         self.task = "?"
         self.arguments: dict[str, Any] = {}
         self.timeout = 0
+        self.result_ttl = 0
         self.attempt = 0
         self.retry_delay = 0
         self.at_most_once = False
@@ -84,6 +86,7 @@ class Run:
         self.after = decode_after(fields)
         self.borrows = bool(self.after) and any(True for _ in placeholders(self.arguments))
         self.timeout = max(1, whole(fields, "timeout"))
+        self.result_ttl = whole(fields, "result_ttl", DAY)
         self.attempt = whole(fields, "attempt")
         left, total = whole(fields, "retries_left", 0), whole(fields, "retries", 0)
         delays = decode_delays(fields.get(b"retry_intervals", b"[0]"))

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from coatcheck.codec import dumps
-from coatcheck.errors import CoatcheckError
+from coatcheck.errors import CoatcheckError, FileError
+from coatcheck.file import File, document_of
 from coatcheck.job import JobError
 from coatcheck.settings import load
 from worker_image.builtin import builtin_tasks
@@ -75,16 +76,36 @@ def result_json(value: Any, limit: int) -> str:
     Raises ResultError.
     """
     try:
-        text = dumps(to_jsonable_python(value, inf_nan_mode="null"))
+        text = dumps(jsonable(value))
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
         raise ResultError(f"the task's result can't be written as JSON: {error}") from None
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limit:
         raise ResultError(
-            f"the task's result has {size:,} bytes as JSON, more than the {limit:,} of COATCHECK_MAX_RESULT;"
-            " store it elsewhere and return where it is"
+            f"the task's result has {size:,} bytes as JSON, more than the {limit:,} that are kept:"
+            " return a file (docs/files.md)"
         )
     return text
+
+
+def jsonable(value: Any) -> Any:
+    """A value as JSON has it, its files stored as results of the run; NaN and infinities become null.
+
+    Raises PydanticSerializationError, ValueError, FileError.
+    """
+    try:
+        return to_jsonable_python(value, inf_nan_mode="null", fallback=_other)
+    except PydanticSerializationError as error:
+        if isinstance(error.__cause__, FileError | TaskTimeoutError):  # of a file in a model
+            raise error.__cause__ from None
+        raise
+
+
+def _other(value: Any) -> Any:
+    """What pydantic does not know by itself."""
+    if isinstance(value, File):
+        return document_of(value)
+    raise PydanticSerializationError(f"Unable to serialize unknown type: {type(value)}")
 
 
 def describe(error: BaseException) -> JobError:
@@ -121,4 +142,4 @@ def run(task: str, arguments: dict[str, Any]) -> Any:
     settings = load()
     value = call(_tasks(settings.tasks), task, arguments)
     result_json(value, settings.max_result)
-    return to_jsonable_python(value, inf_nan_mode="null")
+    return jsonable(value)
