@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -97,12 +97,8 @@ class QueueAdapter:
             return []
         owner = submissions[0].owner or ""
         self._limits.check_size(len(submissions), owner)
-        args: list[str | bytes | int] = [
-            fingerprint if idempotency_key is not None else "",
-            self._settings.idempotency_ttl,
-            owner,
-            self._limits_text,
-        ]
+        known_by = fingerprint if idempotency_key is not None else ""
+        args: list[str | bytes] = [_call(owner, self._limits, known_by, self._settings.idempotency_ttl)]
         if batch is not None:
             submissions = [replace(submission, batch=batch) for submission in submissions]
         for submission in submissions:
@@ -349,6 +345,12 @@ def packed(submission: Submission, failure_ttl: int, signatures: Signatures | No
     fields, data = encode_submission(submission, failure_ttl, signatures)
     due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
     return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
+
+
+@lru_cache(maxsize=1000)
+def _call(owner: str, limits: Limits, fingerprint: str, ttl: int) -> str:
+    """What ``submit.lua`` takes of a call: the same text for all that one owner makes without a key."""
+    return dumps({"owner": owner, "limits": asdict(limits), "fingerprint": fingerprint, "ttl": ttl})
 
 
 def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl: int) -> str | None:
