@@ -23,6 +23,8 @@ from coatcheck.errors import (
     UnknownTaskError,
     problem_classes,
 )
+from coatcheck.file import File, document_of
+from coatcheck.files.places import replaced
 from coatcheck.job import CANCEL, MAX_AFTER, RUN, Submission, is_job_id, utcnow
 from coatcheck.json_depth import check_depth
 from coatcheck.json_pointer import pointer_of
@@ -50,7 +52,7 @@ class Submitter:
     def __call__(self, order: Order) -> str:
         """Submit a child. Returns its id. Raises what ``coatcheck.submit`` does."""
         submission = self._checked(order)
-        same = (submission.task, dumps(submission.arguments))
+        same = (submission.task, identity(submission.arguments))
         with self._lock:
             number = self._submitted[same]
             self._submitted[same] += 1
@@ -83,6 +85,11 @@ class Submitter:
         )
 
 
+def identity(arguments: Mapping[str, Any]) -> str:
+    """What tells children of a task apart. Files by what is in them: those of another run have other ids."""
+    return dumps(replaced(dict(arguments), lambda _, file: [file.get(name) for name in ("name", "sha256")]))
+
+
 def told(submission: Submission) -> dict[str, Any]:
     """What a work-horse tells its worker of a submission."""
     fields = {name: value for name, value in asdict(submission).items() if name not in NOT_TOLD}
@@ -109,7 +116,7 @@ def problem(slug: str, detail: str, errors: Sequence[Sequence[str]]) -> ProblemE
 def _as_json(arguments: Mapping[str, Any], most: int) -> dict[str, Any]:
     """The arguments as JSON has them. Raises InvalidArgumentsError, PayloadTooLargeError."""
     try:
-        found: dict[str, Any] = to_jsonable_python(dict(arguments))
+        found: dict[str, Any] = to_jsonable_python(dict(arguments), fallback=_file)
         text = dumps(found)
         check_depth(text, found, MAX_DEPTH)
         size = len(text.encode())
@@ -118,6 +125,13 @@ def _as_json(arguments: Mapping[str, Any], most: int) -> dict[str, Any]:
     if size > most:
         raise PayloadTooLargeError(f"The arguments have {size} bytes as JSON; at most {most} are taken.")
     return found
+
+
+def _file(value: Any) -> Any:
+    """What stands for a file. It is stored as one of the parent's own. Raises FileError, TypeError."""
+    if isinstance(value, File):
+        return document_of(value)
+    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
 def _check(task: Task, arguments: dict[str, Any], later: Set[Any]) -> None:
