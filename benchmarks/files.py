@@ -27,7 +27,7 @@ from benchmarks.processes import ROOT, Processes
 SIZE = 1_000_000_000
 QUICK_SIZE = 64_000_000
 QUICK_PART = 16 * 1024 * 1024
-MEMORY_GOAL = 64.0
+MEMORY_GOAL = 32.0
 """MB that a process may take for a file of any size."""
 MB = 1_000_000
 PIECE = 1024 * 1024
