@@ -80,7 +80,8 @@ def tick_job_id(task: str, tick: datetime, salt: str) -> str:
 def child_job_id(parent: str, task: str, arguments: str, number: int) -> str:
     """The id of a job that another one's task submits: each run of that job makes the same.
 
-    Takes the arguments as JSON, and how many jobs of that task with these arguments it has submitted before.
+    Takes what tells its arguments from others, and how many jobs of that task with these arguments it has
+    submitted before.
     """
     digest = hashlib.sha256(f"{parent}\n{task}\n{number}\n{arguments}".encode()).digest()
     return parent[:_TIME_CHARS] + digest[:_RANDOM_CHARS].translate(_SPELLED).decode()
