@@ -28,8 +28,7 @@ PATTERN = re.compile(r"[a-z0-9!#$&^_.+*-]+/[a-z0-9!#$&^_.+*-]+")
 SCHEMA = {
     "type": "object",
     "format": FORMAT,
-    "title": "File",
-    "properties": {FILE: {"type": "string", "title": "Id"}},
+    "properties": {FILE: {"type": "string"}},
     "required": [FILE],
 }
 """The JSON Schema of an argument."""

@@ -88,18 +88,24 @@ def field_errors(
     return [FieldError(where, detail) for where, detail in found]
 
 
-def _failures(schema: Mapping[str, Any], value: Any) -> Iterator[Failure]:
-    import fastjsonschema  # imported by the first submission only: a status look-up never pays for it
-
-    check = _check_of(schema)
-    definitions = schema.get("$defs", {})
+def _failures(schema: Mapping[str, Any], value: Any) -> Iterable[Failure]:
     try:
-        check(value)
-    except fastjsonschema.JsonSchemaValuesException as error:
-        for failure in error.errors:
-            yield from _field_errors(value, failure, definitions)
-    except fastjsonschema.JsonSchemaValueException as error:
-        yield from _field_errors(value, error, definitions)
+        _check_of(schema)(value)
+    except ValueError as error:
+        return _told(error, value, schema.get("$defs", {}))
+    return ()
+
+
+def _told(error: ValueError, value: Any, definitions: Mapping[str, Any]) -> Iterator[Failure]:
+    """What an error of the validator means."""
+    import fastjsonschema
+
+    if not isinstance(
+        error, fastjsonschema.JsonSchemaValuesException | fastjsonschema.JsonSchemaValueException
+    ):
+        raise error
+    for failure in getattr(error, "errors", [error]):
+        yield from _field_errors(value, failure, definitions)
 
 
 def _check_of(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
@@ -131,7 +137,7 @@ _lenient: dict[int, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
 
 @lru_cache(maxsize=MAX_CHECKS)
 def _validator(schema: str) -> Callable[[Mapping[str, Any]], Any]:
-    import fastjsonschema
+    import fastjsonschema  # imported by the first submission only: a status look-up never pays for it
 
     class Errors(list[Any]):
         """Ends the check once there are enough: each error costs as much as a thousand right values."""

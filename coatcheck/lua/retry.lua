@@ -22,7 +22,7 @@ if job[6] == '1' or not job[7] then may, other, how = verdict(dependencies, job[
 if may == 'never' then return {'blocked', other, how} end
 if job[5] and not ARGV[7] then return {'callback', job[5], queue, job[4] or ''} end
 
-local owner, limits = job[4] or '', limits_of(ARGV[6])
+local owner, limits = job[4] or '', cjson.decode(ARGV[6])
 local limit = admit(owner, {[queue] = 1}, limits)
 if limit then return {limit[1], limit[2], allowance(owner, limits)} end
 
