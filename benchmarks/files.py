@@ -1,254 +1,189 @@
-"""One gigabyte up, through a task and down again, and how much memory that takes of whom.
+"""A file of 1 GB up, through a task and down again: how fast, and how much memory each process takes for it.
 
-``python -m benchmarks.files`` does it on this machine with what ``coatcheck up`` starts, and with
-``--target localstack`` on LocalStack: API Gateway, Lambda and S3, with workers beside it (the variables that
-name LocalStack are those of its tests). Memory is the peak of any process of the API, of the workers and of
-the client (VmHWM), for a small file and then for the large one: what it grows by is what the size costs.
+``python -m benchmarks.files``. ``coatcheck up`` with one worker, files in a folder, and a client of ours in a
+process of its own: it uploads in parts, submits a task that reads the file and returns a copy, and saves
+that. *Peak* is the most that a process ever had (``VmHWM``); *for the file* is how much of it came while the
+file did. All of it has to be constant: the file is far larger.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import hashlib
 import json
-import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.harness import end_in_order, number, say, table
-from benchmarks.processes import Processes, descendants
-from benchmarks.servers import Server
-from tests.localstack.conftest import RUNNING, STARTER, started
-from tests.localstack.project import Project, copied
-from tests.support.polling import eventually
-from tests.support.ports import free_port
+from benchmarks.harness import Goal, Options, Report, main, rounds, say
+from benchmarks.processes import ROOT, Processes
 
+SIZE = 1_000_000_000
+QUICK_SIZE = 64_000_000
+QUICK_PART = 16 * 1024 * 1024
+MEMORY_GOAL = 32.0
+"""MB that a process may take for a file of any size."""
 MB = 1_000_000
 PIECE = 1024 * 1024
-SMALL = 10
-"""Megabytes of the first file: all is imported and connected by then."""
-GROWTH = 64
-"""Megabytes by which no process may grow from the small file to the large one."""
-TURNED = bytes(255 - byte for byte in range(256))
-TASK = '''
-"""What benchmarks/files.py has workers do."""
-
-from coatcheck import File, progress
-
-TURNED = bytes(255 - byte for byte in range(256))
+READY_SECONDS = 60
+TASK = "filed.copy"
+"""Reads a file and returns a copy (``tests/support/tasks/filed.py``)."""
 
 
-def turn(data: File) -> File:
-    """Turns every bit of a file."""
-    target = data.path.with_name("turned")
-    with data.open() as source, target.open("wb") as file:
-        while piece := source.read(1024 * 1024):
-            file.write(piece.translate(TURNED))
-            progress(file.tell() / data.size)
-    return File.of(target, name="turned.bin")
-'''
+@dataclass(frozen=True)
+class Transfer:
+    """What became of one file: seconds of each way; MB of each process at most, and for the file."""
+
+    up: float
+    task: float
+    down: float
+    peaks: dict[str, float]
+    growth: dict[str, float]
 
 
-@dataclass
-class Running:
-    """A product that runs. ``api`` and ``workers`` tell the processes of each."""
-
-    url: str
-    api: Callable[[], list[int]]
-    workers: Callable[[], list[int]]
-
-
-def main() -> int:
-    """Measure, print tables, and return 1 when a process grew with the file."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--target", choices=["laptop", "localstack"], default="laptop")
-    parser.add_argument("--megabytes", type=int, default=1000, help="size of the file (default: 1000)")
-    parser.add_argument("--client", nargs=2, metavar=("URL", "FOLDER"), help=argparse.SUPPRESS)
-    found = parser.parse_args()
-    if found.client:
-        url, folder = found.client
-        print(json.dumps(_be_client(url, Path(folder), found.megabytes)))
-        return 0
-    end_in_order()
-    with (
-        tempfile.TemporaryDirectory(prefix="coatcheck-files-") as name,
-        TARGETS[found.target](Path(name)) as running,
-    ):
-        return _measure(running, Path(name), found.megabytes)
-
-
-def _measure(running: Running, folder: Path, megabytes: int) -> int:
-    seconds = [["", "up", "task", "down"]]
-    peaks: dict[str, list[float]] = {"API": [], "worker": [], "client": []}
-    for size in (SMALL, megabytes):
-        say(f"{size} MB ...")
-        client = _client(running.url, folder, size)
-        peaks["API"].append(_peak(running.api()))
-        peaks["worker"].append(_peak(running.workers()))
-        peaks["client"].append(client["peak"])
-        seconds.append([f"{size} MB", *(f"{number(client[step])} s" for step in ("up", "task", "down"))])
-    rows = [["peak", f"with {SMALL} MB", f"with {megabytes} MB", "grew by"]]
-    for who, (small, large) in peaks.items():
-        rows.append([who, *(f"{number(value)} MB" for value in (small, large, large - small))])
-    print(f"{table(seconds)}\n\n{table(rows)}")
-    grown = max(large - small for small, large in peaks.values())
-    verdict = "met" if grown <= GROWTH else "missed"
-    print(f"\nNo process grows by more than {GROWTH} MB with the file: {verdict}")
-    return int(grown > GROWTH)
-
-
-def _client(url: str, folder: Path, megabytes: int) -> Mapping[str, float]:
-    """What a client of its own process tells."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "benchmarks.files",
-            "--megabytes",
-            str(megabytes),
-            "--client",
-            url,
-            str(folder),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+def transfer(size: int, folder: Path, part_size: int | None = None) -> Transfer:
+    """Send a file of so many bytes through a running product, in an empty folder."""
+    source, target = folder / "source.bin", folder / "target.bin"
+    sha256 = write(source, size)
+    variables = {"COATCHECK_TASKS": "tests.support.tasks", "COATCHECK_TRACEBACKS": "all"}
+    if part_size is not None:
+        variables["COATCHECK_PART_SIZE"] = str(part_size)
+    command = [sys.executable, "-m", "infra", "up", "--data", str(folder / "data"), "--port", "0"]
+    with Processes([*command, "--workers", "1"], variables, folder / "log") as product:
+        url = address(folder / "data" / "url", folder / "log")
+        run_client(url, write_small(folder), folder / "small.out")  # all that is needed is imported now
+        before = peaks(product)
+        told = run_client(url, source, target)
+        after = peaks(product)
+    if digest(target) != sha256:
+        raise RuntimeError("what came back is not what was sent")
+    client, small = told["peak"], told["before"]
+    return Transfer(
+        told["up"],
+        told["task"],
+        told["down"],
+        {**after, "client": client},
+        {**{name: after[name] - before[name] for name in after}, "client": client - small},
     )
+
+
+def run_client(url: str, source: Path, target: Path) -> dict[str, float]:
+    """The client's run, in a process of its own: what it told."""
+    command = [sys.executable, "-m", "benchmarks.files", "client", url, str(source), str(target)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def _be_client(url: str, folder: Path, megabytes: int) -> dict[str, float]:
-    """Send a file, have it turned, fetch it, and compare. Returns the seconds of each, and the peak."""
+def client(url: str, source: Path, target: Path) -> dict[str, float]:
+    """Upload a file, have it copied, save the copy. Returns the seconds, and MB before and at the most."""
     from coatcheck.client import Client
 
-    path, back = folder / "sent.bin", folder / "back.bin"
-    expected = _made(path, megabytes)
-    with Client(url) as client:
-        begin = time.perf_counter()
-        file = client.upload(path)
-        up = time.perf_counter()
-        result = client.submit("bench_files.turn", {"data": file}).result()
-        task = time.perf_counter()
-        result.save(back)
-        down = time.perf_counter()
-    with back.open("rb") as saved:
-        assert hashlib.file_digest(saved, "sha256").hexdigest() == expected, "it came back as another file"
-    back.unlink()
-    path.unlink()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
-    return {"up": up - begin, "task": task - up, "down": down - task, "peak": peak}
+    with Client(url) as api:
+        api.list_tasks()
+        before = own_peak()
+        file, up = timed(lambda: api.upload(source))
+        returned, task = timed(lambda: api.submit(TASK, {"table": file}).result())
+        _, down = timed(lambda: returned.save(target))
+    return {"up": up, "task": task, "down": down, "before": before, "peak": own_peak()}
 
 
-def _made(path: Path, megabytes: int) -> str:
-    """Write a file of random bytes. Returns the SHA-256 of what the task makes of it."""
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for _ in range(megabytes):
-            piece = os.urandom(MB)
-            digest.update(piece.translate(TURNED))
-            file.write(piece)
-    return digest.hexdigest()
+def timed(action: Callable[[], Any]) -> tuple[Any, float]:
+    """What it returns, and the seconds it took."""
+    begin = time.monotonic()
+    value = action()
+    return value, time.monotonic() - begin
 
 
-def _peak(pids: list[int]) -> float:
-    """The most memory that any of some processes ever had, in megabytes."""
-    peaks = [0.0]
-    for pid in pids:
-        try:
+def own_peak() -> float:
+    """The most memory that this process had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
+
+
+def peaks(product: Processes) -> dict[str, float]:
+    """The most memory that each kind of process had, in MB."""
+    found: dict[str, float] = {}
+    for pid in product.pids():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, StopIteration):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            name = next(name for name, words in KINDS.items() if words in command)
             status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            continue
-        peaks += [
-            int(line.split()[1]) * 1024 / MB for line in status.splitlines() if line.startswith("VmHWM")
-        ]
-    return max(peaks)
-
-
-@contextmanager
-def _laptop(folder: Path) -> Iterator[Running]:
-    """What ``coatcheck up`` starts: the API is its main process, the workers are its children."""
-    project = _project(folder)
-    up = f"-m infra up --port 0 --workers 1 --data {folder / 'data'}"
-    command = [sys.executable, *up.split()]
-    with Processes(command, {}, folder / "log", folder=project) as processes:
-        processes.wait_for(lambda: "http://" in processes.log_end(), 60)
-        url = next(word for word in processes.log_end().split() if word.startswith("http://"))
-
-        def workers() -> list[int]:
-            return [pid for pid in processes.pids() if "worker_image" in _command(pid)]
-
-        yield Running(url, lambda: [processes.process.pid], workers)
-
-
-@contextmanager
-def _localstack(folder: Path) -> Iterator[Running]:
-    """A stack on LocalStack: the API is the function's process, where LocalStack has it run as one."""
-    with _endpoint() as endpoint, Server() as server:
-        project = Project(_project(folder), "files-bench", endpoint=endpoint, redis_url=server.url())
-        with project:
-            project.deploy()
-            project.start_workers()
-            eventually(lambda: project.ask("health").status == 200)
-            yield Running(
-                project.url,
-                lambda: _of_function(b"files-bench-API"),
-                lambda: descendants(project.workers_pid),
-            )
-
-
-@contextmanager
-def _endpoint() -> Iterator[str]:
-    """LocalStack's URL."""
-    if endpoint := os.environ.get(RUNNING):
-        yield endpoint
-        return
-    if not (starter := os.environ.get(STARTER)):
-        sys.exit(f"set {STARTER} to a program that starts LocalStack, or {RUNNING} to its URL")
-    command = [starter, "--port", str(free_port())]
-    try:
-        yield started(command) or sys.exit(f"{starter} could not start LocalStack")
-    finally:
-        subprocess.run([*command, "--stop"], stdout=subprocess.DEVNULL, check=True)
-
-
-def _project(folder: Path) -> Path:
-    """A copy of this project with the task in it."""
-    project = folder / "project"
-    project.mkdir()
-    copied(project)
-    (project / "worker_image" / "tasks" / "bench_files.py").write_text(TASK)
-    return project
-
-
-def _of_function(name: bytes) -> list[int]:
-    """The processes in which LocalStack runs a function."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            variables = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(each.startswith(b"AWS_LAMBDA_FUNCTION_NAME=" + name) for each in variables):
-            found.append(int(path.parent.name))
+            [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
+            found[name] = max(found.get(name, 0.0), int(line.split()[1]) * 1024 / MB)
     return found
 
 
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
+KINDS = {
+    "API": b"-m\0infra\0up",
+    "work-horse": b"worker_image.horse",
+    "worker": b"worker_image.worker",
+    "Redis": b"server",
+}
+"""How processes are known by their command."""
 
 
-TARGETS = {"laptop": _laptop, "localstack": _localstack}
+def address(file: Path, log: Path) -> str:
+    """Where the API is, once it answers. Raises RuntimeError."""
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(FileNotFoundError):
+            return file.read_text().strip()
+        time.sleep(0.1)
+    raise RuntimeError(log.read_text())
+
+
+def write(path: Path, size: int) -> str:
+    """A file that does not compress. Returns its SHA-256."""
+    sha256, number = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        while left := size - file.tell():
+            piece = hashlib.shake_128(str(number).encode()).digest(min(PIECE, left))
+            sha256.update(piece)
+            file.write(piece)
+            number += 1
+    return sha256.hexdigest()
+
+
+def write_small(folder: Path) -> Path:
+    """A file of a few bytes."""
+    path = folder / "small.bin"
+    path.write_bytes(b"small")
+    return path
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def measure(options: Options) -> Report:
+    """Send the file, round by round."""
+    report = Report("files")
+    size, part_size = (QUICK_SIZE, QUICK_PART) if options.quick else (SIZE, None)
+    for round_number in rounds(options):
+        say(f"files: round {round_number + 1}")
+        with tempfile.TemporaryDirectory() as folder:
+            found = transfer(size, Path(folder), part_size)
+        for way, seconds in (("up", found.up), ("through the task", found.task), ("down", found.down)):
+            report.figure(way, "MB/s").values.append(size / MB / seconds)
+        for name, peak in found.peaks.items():
+            report.figure(f"peak: {name}", "MB").values.append(peak)
+            report.figure(f"for the file: {name}", "MB").values.append(found.growth[name])
+    for name in ("API", "worker", "work-horse", "client"):
+        values = report.figure(f"for the file: {name}", "MB").values
+        report.goals.append(Goal(f"memory for 1 GB: {name}", MEMORY_GOAL, values, at_least=False, unit="MB"))
+    return report
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == ["client"]:
+        print(json.dumps(client(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))))
+        sys.exit(0)
+    sys.exit(main(measure, __doc__))

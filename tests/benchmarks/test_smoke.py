@@ -73,19 +73,3 @@ def test_it_runs_and_names_its_goals(name: str) -> None:
     assert done.returncode == 0, done.stderr
     for goal in GOALS[name]:
         assert f"| {goal}" in done.stdout
-
-
-@pytest.mark.timeout(300)
-def test_a_file_goes_up_through_a_task_and_down() -> None:
-    if sys.platform != "linux":
-        pytest.skip("the benchmarks read /proc")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.files", "--megabytes", "20"],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    for who in ("API", "worker", "client"):
-        assert f"| {who} " in done.stdout
