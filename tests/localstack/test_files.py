@@ -180,6 +180,9 @@ def test_the_page_sends_and_shows_files_of_another_origin(browser: Browser, shel
         ticket.becomes("finished")
         image = ticket.element.get_by_role("img", name="dot.svg")
         assert eventually(lambda: image.evaluate("image => image.naturalWidth")) == 40
+        assert len(desk.watch.foreign) >= 3, "one file up, two down"
+        assert all(url.startswith(f"{shelf.endpoint}/shelf-files/d") for url in desk.watch.foreign)
+        desk.watch.foreign.clear()
 
 
 def test_the_bucket_is_for_pages_of_these_origins_only(shelf: Project) -> None:
