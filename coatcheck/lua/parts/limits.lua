@@ -1,13 +1,8 @@
 -- Needs: keys, clock
 
--- Limits of what waits, shared by the scripts that put more on a queue. Given as three numbers in a text, 0 for
--- none: jobs that wait on a queue (scheduled and deferred ones too), jobs of an owner that wait, jobs of an owner in
--- a minute.
-local function limits_of(text)
-  local queued, waiting, per_minute = string.match(text, '^(%d+) (%d+) (%d+)$')
-  return {queued = tonumber(queued), waiting = tonumber(waiting), per_minute = tonumber(per_minute)}
-end
-
+-- Limits of what waits, shared by the scripts that put more on a queue. They are given as JSON, each 0 for none:
+-- `queued`, jobs that wait on a queue (scheduled and deferred ones too); `waiting`, jobs of an owner that wait;
+-- `per_minute`, jobs of an owner in a minute.
 local function waiting_on(queue)
   local list = key('queue', queue)
   return redis.call('LLEN', list) + redis.call('LLEN', list .. ':intermediate')
