@@ -2,10 +2,24 @@
 
 A task's author needs only these names::
 
-    from coatcheck import progress, submit, task
+    from coatcheck import File, FileRules, progress, submit, task
 """
+
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.task import progress, submit, task
 
-__all__ = ["progress", "submit", "task"]
+if TYPE_CHECKING:
+    from coatcheck.file import File, FileRules
+
+__all__ = ["File", "FileRules", "progress", "submit", "task"]
 __version__ = "0.1.0.dev0"
+
+
+def __getattr__(name: str) -> Any:
+    """Files are imported by who asks for them: a function that starts has no use for any."""
+    if name in ("File", "FileRules"):
+        from coatcheck import file
+
+        return getattr(file, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

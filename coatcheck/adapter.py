@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -97,12 +97,8 @@ class QueueAdapter:
             return []
         owner = submissions[0].owner or ""
         self._limits.check_size(len(submissions), owner)
-        args: list[str | bytes | int] = [
-            fingerprint if idempotency_key is not None else "",
-            self._settings.idempotency_ttl,
-            owner,
-            self._limits_text,
-        ]
+        known_by = fingerprint if idempotency_key is not None else ""
+        args: list[str | bytes] = [_call(owner, self._limits, known_by, self._settings.idempotency_ttl)]
         if batch is not None:
             submissions = [replace(submission, batch=batch) for submission in submissions]
         for submission in submissions:
@@ -123,8 +119,10 @@ class QueueAdapter:
             return _kept(answer[1::2], answer[2::2])
         if limit := self._limits.refusal(answer):
             raise limit
-        _raise_unlinked(submissions, answer)
-        told = answer.pop() if links is not None else []
+        told = []
+        if links is not None:
+            _raise_unlinked(submissions, answer)
+            told = answer.pop()
         if headers is not None:
             headers |= self._limits.headers(answer[2:])
         created = parse_time(answer[1].decode())
@@ -349,14 +347,20 @@ def packed(submission: Submission, failure_ttl: int, signatures: Signatures | No
     return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 
 
+@lru_cache(maxsize=1000)
+def _call(owner: str, limits: Limits, fingerprint: str, ttl: int) -> str:
+    """What ``submit.lua`` takes of a call: the same text for all that one owner makes without a key."""
+    return dumps({"owner": owner, "limits": asdict(limits), "fingerprint": fingerprint, "ttl": ttl})
+
+
 def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl: int) -> str | None:
     """What ``submit_linked.lua`` takes of how the jobs belong to others; None: they don't."""
     first = submissions[0]
+    if first.batch is None and first.parent is None and not any(each.after for each in submissions):
+        return None
     after = {
         str(number): submission.after for number, submission in enumerate(submissions) if submission.after
     }
-    if not after and first.batch is None and first.parent is None:
-        return None
     return dumps(
         {
             "access": (access or Access(first.owner)).script_args(),

@@ -263,8 +263,10 @@ def decode_delays(text: bytes) -> list[int]:
 def decode_after(fields: Mapping[bytes, bytes]) -> tuple[str, ...]:
     """The jobs that a job comes after, from its hash. Raises MalformedJobError."""
     text = fields.get(b"dependency_ids")
+    if not text:
+        return ()
     try:
-        found: Any = _loads(text) if text else []
+        found: Any = _loads(text)
     except (ValueError, RecursionError) as error:
         raise MalformedJobError("the jobs that it comes after are no JSON") from error
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
@@ -341,7 +343,7 @@ def _job(
     arguments: dict[str, Any],
 ) -> Job:
     try:
-        status = JobStatus(_text(fields, "status"))
+        status = JobStatus(_text(fields, b"status"))
         after = decode_after(fields)
         returned = _returned(record) if status is JobStatus.FINISHED else b""
         result = _loads(returned) if returned else None
@@ -349,30 +351,30 @@ def _job(
         return Job(
             id=job_id,
             task=task,
-            queue=_text(fields, "origin"),
+            queue=_text(fields, b"origin"),
             status=status,
             arguments=arguments,
-            created_at=_time(fields, "created_at")
+            created_at=_time(fields, b"created_at")
             or datetime.fromtimestamp(submitted_at_ms(job_id) / 1000, UTC),
-            attempt=int(_text(fields, "attempt") or 0),
-            interrupted=int(_text(fields, "interrupted") or 0),
+            attempt=int(_text(fields, b"attempt") or 0),
+            interrupted=int(_text(fields, b"interrupted") or 0),
             progress=_progress(fields),
             result=None if file else result,
             result_file=file,
             files=A_FILE in returned,
             error=_error(fields, record) if _has_error(fields, status) else None,
-            enqueued_at=_time(fields, "enqueued_at") or _enqueued_as_created(fields, status),
+            enqueued_at=_time(fields, b"enqueued_at") or _enqueued_as_created(fields, status),
             scheduled_for=_due(fields) if status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) else None,
-            started_at=_time(fields, "started_at"),
-            ended_at=_time(fields, "ended_at"),
-            worker=_text(fields, "worker_name") or None,
+            started_at=_time(fields, b"started_at"),
+            ended_at=_time(fields, b"ended_at"),
+            worker=_text(fields, b"worker_name") or None,
             stop_requested=status is JobStatus.STARTED and fields.get(b"stop_requested") == b"1",
-            owner=_text(fields, "owner") or None,
+            owner=_text(fields, b"owner") or None,
             after=after,
             if_failed=_if_failed(fields) if after else None,
-            batch=_text(fields, "batch") or None,
-            parent=_text(fields, "parent") or None,
-            children=tuple(filter(None, _text(fields, "children").split(","))),
+            batch=_text(fields, b"batch") or None,
+            parent=_text(fields, b"parent") or None,
+            children=tuple(filter(None, _text(fields, b"children").split(","))),
         )
     except (
         ValueError,
@@ -385,11 +387,11 @@ def _job(
         raise MalformedJobError(f"the job's hash is damaged: {error}") from error
 
 
-def _text(fields: Mapping[bytes, bytes], name: str) -> str:
-    return fields.get(name.encode(), b"").decode()
+def _text(fields: Mapping[bytes, bytes], name: bytes) -> str:
+    return fields.get(name, b"").decode()
 
 
-def _time(fields: Mapping[bytes, bytes], name: str) -> datetime | None:
+def _time(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:
     text = _text(fields, name)
     return parse_time(text) if text else None
 
@@ -397,7 +399,7 @@ def _time(fields: Mapping[bytes, bytes], name: str) -> datetime | None:
 def _enqueued_as_created(fields: Mapping[bytes, bytes], status: JobStatus) -> datetime | None:
     """When a job was put on its queue for which that is not written: as it was created, unless for later."""
     later = status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) or b"scheduled_for" in fields
-    return None if later else _time(fields, "created_at")
+    return None if later else _time(fields, b"created_at")
 
 
 def _if_failed(fields: Mapping[bytes, bytes]) -> str:
@@ -412,7 +414,7 @@ def _has_error(fields: Mapping[bytes, bytes], status: JobStatus) -> bool:
 
 
 def _due(fields: Mapping[bytes, bytes]) -> datetime | None:
-    text = _text(fields, "scheduled_for")
+    text = _text(fields, b"scheduled_for")
     return datetime.fromtimestamp(float(text), UTC) if text else None
 
 

@@ -16,7 +16,7 @@ def job_fields(job: Job, link: Link | None = None) -> dict[str, Any]:
 
     Takes what makes the links of files; None: these have none either.
     """
-    progress, error = job.progress, job.error
+    progress, error, created_at = job.progress, job.error, format_time(job.created_at)
     fields = {
         "id": job.id,
         "task": job.task,
@@ -29,8 +29,9 @@ def job_fields(job: Job, link: Link | None = None) -> dict[str, Any]:
         "error": error and {"type": error.type, "message": error.message, "traceback": error.traceback},
         "attempt": job.attempt,
         "interrupted": job.interrupted,
-        "created_at": format_time(job.created_at),
-        "enqueued_at": time(job.enqueued_at),
+        "created_at": created_at,
+        # Most jobs are queued as they are created.
+        "enqueued_at": created_at if job.enqueued_at == job.created_at else time(job.enqueued_at),
         "scheduled_for": time(job.scheduled_for),
         "started_at": time(job.started_at),
         "ended_at": time(job.ended_at),

@@ -5,6 +5,7 @@
     │   └── SecretError               the secret that a setting names can't be read or used
     ├── CatalogError              a task or catalog.json is invalid
     ├── TokenError                a token can't be made, kept or read
+    ├── FileError                 a task's file can't be fetched or stored
     └── ProblemError              has an HTTP status; the API turns it into RFC 9457
         ├── InvalidRequestError       400
         ├── InvalidJSONError          400
@@ -71,6 +72,10 @@ class CatalogError(CoatcheckError):
 
 class TokenError(CoatcheckError):
     """A token can't be made, or the tokens can't be read or written; the message says why."""
+
+
+class FileError(CoatcheckError):
+    """A file of a task can't be fetched or stored, or is not what was uploaded; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -64,9 +64,7 @@ def new_job_id(now: float | None = None) -> str:
     id can read the job. Takes the time in seconds, for tests.
     """
     microseconds = _next_microsecond() if now is None else int(now * 1_000_000)
-    return (
-        _base32(microseconds, _TIME_CHARS) + secrets.token_bytes(_RANDOM_CHARS).translate(_SPELLED).decode()
-    )
+    return _base32(microseconds, _TIME_CHARS) + os.urandom(_RANDOM_CHARS).translate(_SPELLED).decode()
 
 
 def tick_job_id(task: str, tick: datetime, salt: str) -> str:
@@ -82,7 +80,8 @@ def tick_job_id(task: str, tick: datetime, salt: str) -> str:
 def child_job_id(parent: str, task: str, arguments: str, number: int) -> str:
     """The id of a job that another one's task submits: each run of that job makes the same.
 
-    Takes the arguments as JSON, and how many jobs of that task with these arguments it has submitted before.
+    Takes what tells its arguments from others, and how many jobs of that task with these arguments it has
+    submitted before.
     """
     digest = hashlib.sha256(f"{parent}\n{task}\n{number}\n{arguments}".encode()).digest()
     return parent[:_TIME_CHARS] + digest[:_RANDOM_CHARS].translate(_SPELLED).decode()
@@ -129,9 +128,11 @@ class JobError:
     traceback: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
     """A job as read from Redis in one round trip. Times are in UTC.
+
+    Nobody changes one. It isn't frozen since each request makes one, and freezing quadruples what that takes.
 
     ``owner`` is who submitted it, None where callers were not asked. ``after``: the jobs that it waits for,
     and ``if_failed`` what becomes of it when one of them does not finish (None: it waits for none).
@@ -172,9 +173,9 @@ class Job:
         return self.status in ENDED_STATUSES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submission:
-    """One job to be submitted: a task's name, checked arguments, and the options.
+    """One job to be submitted: a task's name, checked arguments, and the options. Not frozen, as ``Job``.
 
     ``timeout``, ``result_ttl`` and ``retry_delays`` are in seconds. ``retries`` None: an error fails
     the job at once, but a lost worker's job is run again. 0: the job is run at most once, whatever

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from coatcheck.codec import dumps
 from coatcheck.errors import (
     PayloadTooLargeError,
     ProblemError,
@@ -40,10 +41,12 @@ class Limits:
 
     def __str__(self) -> str:
         """As ``lua/parts/limits.lua`` takes them."""
-        return f"{self.queued} {self.waiting} {self.per_minute}"
+        return dumps(asdict(self))
 
     def check_size(self, jobs: int, owner: str) -> None:
         """Refuse what no waiting would ever let in. Raises PayloadTooLargeError."""
+        if jobs == 1:
+            return
         mine = (self.queued, self.waiting, self.per_minute) if owner else (self.queued,)
         most = min([limit for limit in mine if limit], default=jobs)
         if jobs > most:

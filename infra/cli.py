@@ -176,6 +176,10 @@ def _run(parsed: argparse.Namespace) -> int:
             from infra.remote.tasks import run
         case "queues":
             from infra.remote.queues import run
+        case "submit":
+            from infra.remote.submit import run
+        case "batch":
+            from infra.remote.batch import run
         case "schedules":
             from infra.remote.schedules import run
         case "open":

@@ -164,6 +164,8 @@ class EmbeddedRedis:
             "maxmemory-policy": "noeviction",
             # A stream takes a whole node from its start, 4 KiB by default; a kept result has one.
             "stream-node-max-bytes": "256",
+            # A hash with a longer value than this takes half as much again; a job's arguments are one.
+            "hash-max-listpack-value": "1024",
             "daemonize": "no",
         }
         arguments = [text for name, value in options.items() for text in (f"--{name}", value)]

@@ -9,14 +9,13 @@ from typing import Any
 
 from redis import RedisError
 
-from coatcheck.codec import dumps
 from coatcheck.errors import FieldError, InvalidArgumentsError, ProblemError, UnknownDependencyError
 from coatcheck.job import Submission, child_job_id
 from worker_image.delivery import Delivery
 from worker_image.horse_process import HorseProcess
 from worker_image.patience import Patience
 from worker_image.run import Run
-from worker_image.submitting import heard, told_problem
+from worker_image.submitting import heard, identity, told_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Children:
         same = question["number_of_same"]
         child = heard(
             report,
-            id=child_job_id(run.job_id, report["task"], dumps(report["arguments"]), same),
+            id=child_job_id(run.job_id, report["task"], identity(report["arguments"]), same),
             owner=run.owner,
             parent=run.job_id,
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
+from coatcheck.files.workspace import Workspace
 from coatcheck.task import Order, set_reporter, set_submitter
 from worker_image import runner
 from worker_image.reporter import Reporter
@@ -172,8 +173,14 @@ class _Loop:
         scope = asyncio.timeout(job["timeout"])
         try:
             async with scope:
-                value = await runner.begin(self._work.tasks, job["task"], job["arguments"])
-            return {"result": runner.result_json(value, self._work.settings.max_result)}
+                with self._work.files.of(job) as workspace:
+                    arguments = job["arguments"]
+                    if job["large"]:
+                        arguments = await asyncio.to_thread(self._work.files.arguments, job, workspace)
+                    value = await runner.begin(self._work.tasks, job["task"], arguments)
+                    if workspace is not None and workspace.used:  # it may take its time
+                        return await asyncio.to_thread(self._report, value, workspace)
+                    return self._report(value, workspace)
         except TimeoutError as error:
             if not scope.expired():
                 return failure(error, job["timeout"])
@@ -184,6 +191,11 @@ class _Loop:
             return {"cancelled": True, **failure(error, job["timeout"])}
         except BaseException as error:  # sys.exit() in a task: it must not end the others
             return failure(error, job["timeout"])
+
+    def _report(self, value: Any, workspace: Workspace | None) -> dict[str, Any]:
+        """What to tell of a result."""
+        files = self._work.files
+        return files.report(runner.result_json(value, files.largest), workspace)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tell the worker which run keeps the loop from going on. A thread's."""

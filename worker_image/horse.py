@@ -27,6 +27,7 @@ from coatcheck.trace_context import open_tracing
 from worker_image import runner
 from worker_image.builtin import builtin_tasks
 from worker_image.discovery import catalog_of, discover
+from worker_image.files import RunFiles
 from worker_image.lifeline import SERVICE
 from worker_image.questions import Questions
 from worker_image.reporter import Channel, Reporter
@@ -45,13 +46,15 @@ def main() -> None:
     try:
         tracing = open_tracing(settings, SERVICE)
         found = discover(settings.tasks)
+        files = RunFiles(settings)
     except (CatalogError, SettingsError) as error:
         channel.send(broken=str(error))
         return
     if tracing is not None:
         # What a task's process logs is the job's log, and a collector that is away is none of its business.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-    work = Work(settings, {**found, **builtin_tasks()}, tracing, end, channel, Questions(channel, answers))
+    questions = Questions(channel, answers)
+    work = Work(settings, {**found, **builtin_tasks()}, tracing, end, channel, questions, files)
     if sys.argv[4:] == ["concurrent"]:
         from worker_image.event_loop import serve
     else:
@@ -110,10 +113,11 @@ def _run(job: dict[str, Any], work: Work) -> dict[str, Any]:
     try:
         signal.setitimer(signal.ITIMER_REAL, job["timeout"])
         try:
-            value = runner.call(work.tasks, job["task"], job["arguments"])
+            with work.files.of(job) as workspace:
+                value = runner.call(work.tasks, job["task"], work.files.arguments(job, workspace))
+                return work.files.report(runner.result_json(value, work.files.largest), workspace)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        return {"result": runner.result_json(value, work.settings.max_result)}
     except BaseException as error:  # sys.exit() in a task, a time-out: nothing may end this loop
         return failure(error, job["timeout"])
 

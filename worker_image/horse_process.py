@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import astuple
 from typing import Any
 
 from worker_image.run import Run
@@ -91,6 +92,10 @@ class HorseProcess:
         self._send(
             {
                 "run": run.execution,
+                "job": run.job_id,
+                "owner": run.owner,
+                "result_ttl": run.result_ttl,
+                "large": [astuple(each) for each in run.large],
                 "task": run.task,
                 "arguments": run.arguments,
                 "timeout": run.timeout,

@@ -1,4 +1,8 @@
-"""What a work-horse asks its worker, and waits for the answer: a JSON document on a line each, both ways."""
+"""What a work-horse asks its worker, and waits for the answer: a JSON document on a line each, both ways.
+
+Threads of its own write and read, since a task's time-out interrupts its main thread wherever it is: half a
+line would make the rest of what is told unreadable.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import threading
 from concurrent.futures import Future
 from itertools import count
+from queue import SimpleQueue
 from typing import Any
 
 from worker_image.reporter import Channel
@@ -22,7 +27,8 @@ class Questions:
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
-        self._reading = False
+        self._outgoing: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self._started = False
 
     def ask(self, run: str, **question: Any) -> dict[str, Any]:
         """Ask on behalf of a run, and wait for the answer. Safe from any thread of the work-horse.
@@ -35,14 +41,19 @@ class Questions:
         with self._lock:
             number = next(self._numbers)
             self._waiting[number] = answer
-            if not self._reading:
-                threading.Thread(target=self._read, daemon=True).start()
-                self._reading = True
+            if not self._started:
+                for work in (self._write, self._read):
+                    threading.Thread(target=work, daemon=True).start()
+                self._started = True
         try:
-            self._channel.send(run=run, number=number, **question)
+            self._outgoing.put({"run": run, "number": number, **question})
             return answer.result()
         finally:
             del self._waiting[number]
+
+    def _write(self) -> None:
+        while True:
+            self._channel.send(**self._outgoing.get())
 
     def _read(self) -> None:
         with os.fdopen(self._answers, "rb") as lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.codec import (
     MalformedJobError,
@@ -17,7 +17,11 @@ from coatcheck.codec import (
 )
 from coatcheck.job import JobError
 from coatcheck.placeholders import placeholders
+from coatcheck.settings import DAY
 from coatcheck.signing import BadSignatureError, Signatures
+
+if TYPE_CHECKING:
+    from worker_image.results import Large
 
 HARMLESS = (b"0", b"1")
 """How often a job may lose its worker, or a process that it shares with others, before it is run alone."""
@@ -47,6 +51,7 @@ class Run:
         self.task = "?"
         self.arguments: dict[str, Any] = {}
         self.timeout = 0
+        self.result_ttl = 0
         self.attempt = 0
         self.retry_delay = 0
         self.at_most_once = False
@@ -58,6 +63,8 @@ class Run:
         """The jobs that it comes after."""
         self.borrows = False
         """Whether results of theirs are still to be put into its arguments."""
+        self.large: list[Large] = []
+        """Those of them that its work-horse has to read."""
         self.span: dict[str, Any] | None = None
         """What its span is, where tracing is on."""
         self.waited = 0.0
@@ -84,6 +91,7 @@ class Run:
         self.after = decode_after(fields)
         self.borrows = bool(self.after) and any(True for _ in placeholders(self.arguments))
         self.timeout = max(1, whole(fields, "timeout"))
+        self.result_ttl = whole(fields, "result_ttl", DAY)
         self.attempt = whole(fields, "attempt")
         left, total = whole(fields, "retries_left", 0), whole(fields, "retries", 0)
         delays = decode_delays(fields.get(b"retry_intervals", b"[0]"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
+from collections.abc import Callable
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from coatcheck.codec import dumps
-from coatcheck.errors import CoatcheckError
+from coatcheck.codec import MalformedJobError, dumps
+from coatcheck.errors import CoatcheckError, FileError
+from coatcheck.file import File, document_of
 from coatcheck.job import JobError
 from coatcheck.settings import load
 from worker_image.builtin import builtin_tasks
@@ -75,27 +77,53 @@ def result_json(value: Any, limit: int) -> str:
     Raises ResultError.
     """
     try:
-        text = dumps(to_jsonable_python(value, inf_nan_mode="null"))
+        text = dumps(jsonable(value))
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
         raise ResultError(f"the task's result can't be written as JSON: {error}") from None
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limit:
         raise ResultError(
-            f"the task's result has {size:,} bytes as JSON, more than the {limit:,} of COATCHECK_MAX_RESULT;"
-            " store it elsewhere and return where it is"
+            f"the task's result has {size:,} bytes as JSON, more than the {limit:,} that are kept:"
+            " return a file (docs/files.md)"
         )
     return text
+
+
+def jsonable(value: Any) -> Any:
+    """A value as JSON has it, its files stored as results of the run; NaN and infinities become null.
+
+    Raises PydanticSerializationError, ValueError, FileError.
+    """
+    try:
+        return to_jsonable_python(value, inf_nan_mode="null", fallback=with_files(document_of))
+    except PydanticSerializationError as error:
+        if isinstance(error.__cause__, FileError | TaskTimeoutError):  # of a file in a model
+            raise error.__cause__ from None
+        raise
+
+
+def with_files(file: Callable[[File], Any]) -> Callable[[Any], Any]:
+    """What pydantic asks for what it does not know. Takes what stands for a file."""
+
+    def other(value: Any) -> Any:
+        if isinstance(value, File):
+            return file(value)
+        raise PydanticSerializationError(f"Unable to serialize unknown type: {type(value)}")
+
+    return other
 
 
 def describe(error: BaseException) -> JobError:
     """What a job's document tells of an error that its task raised."""
     kind = "Timeout" if isinstance(error, TaskTimeoutError) else type(error).__qualname__
+    if isinstance(error, MalformedJobError):
+        kind = error.kind
     try:
         message = str(error)
     except Exception:
         message = "(the error's own text can't be made)"
     # Coatcheck's own faults have no frame of the task's: a traceback would only mislead.
-    own = isinstance(error, UnknownTaskError | ArgumentsError | ResultError)
+    own = isinstance(error, UnknownTaskError | ArgumentsError | ResultError | MalformedJobError)
     lines = (
         [f"{kind}: {message}"]
         if own
@@ -121,4 +149,4 @@ def run(task: str, arguments: dict[str, Any]) -> Any:
     settings = load()
     value = call(_tasks(settings.tasks), task, arguments)
     result_json(value, settings.max_result)
-    return to_jsonable_python(value, inf_nan_mode="null")
+    return jsonable(value)

@@ -23,12 +23,15 @@ from coatcheck.errors import (
     UnknownTaskError,
     problem_classes,
 )
+from coatcheck.file import argument_of
+from coatcheck.files.places import FILE, replaced
 from coatcheck.job import CANCEL, MAX_AFTER, RUN, Submission, is_job_id, utcnow
 from coatcheck.json_depth import check_depth
 from coatcheck.json_pointer import pointer_of
 from coatcheck.placeholders import JOB, Path, Placeholder, faults, placeholders
 from coatcheck.task import Order
 from worker_image.discovery import Task, catalog_of
+from worker_image.runner import with_files
 from worker_image.work import Work
 
 MAX_DEPTH = 64
@@ -50,7 +53,7 @@ class Submitter:
     def __call__(self, order: Order) -> str:
         """Submit a child. Returns its id. Raises what ``coatcheck.submit`` does."""
         submission = self._checked(order)
-        same = (submission.task, dumps(submission.arguments))
+        same = (submission.task, identity(submission.arguments))
         with self._lock:
             number = self._submitted[same]
             self._submitted[same] += 1
@@ -83,6 +86,15 @@ class Submitter:
         )
 
 
+def identity(arguments: Mapping[str, Any]) -> str:
+    """What tells children of a task apart. Files by what is in them: those of another run have other ids."""
+
+    def content(_: Path, file: Mapping[str, Any]) -> Any:
+        return [file.get("name"), file.get("sha256") or file[FILE]]
+
+    return dumps(replaced(dict(arguments), content))
+
+
 def told(submission: Submission) -> dict[str, Any]:
     """What a work-horse tells its worker of a submission."""
     fields = {name: value for name, value in asdict(submission).items() if name not in NOT_TOLD}
@@ -109,7 +121,7 @@ def problem(slug: str, detail: str, errors: Sequence[Sequence[str]]) -> ProblemE
 def _as_json(arguments: Mapping[str, Any], most: int) -> dict[str, Any]:
     """The arguments as JSON has them. Raises InvalidArgumentsError, PayloadTooLargeError."""
     try:
-        found: dict[str, Any] = to_jsonable_python(dict(arguments))
+        found: dict[str, Any] = to_jsonable_python(dict(arguments), fallback=with_files(argument_of))
         text = dumps(found)
         check_depth(text, found, MAX_DEPTH)
         size = len(text.encode())

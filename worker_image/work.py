@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from coatcheck.settings import Settings
 from worker_image import runner
 from worker_image.discovery import Task
+from worker_image.files import RunFiles
 from worker_image.questions import Questions
 from worker_image.reporter import Channel
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The settings, the tasks, what makes spans, and the ways from and to the worker."""
+    """The settings, the tasks, what makes spans, the ways from and to the worker, and what keeps files."""
 
     settings: Settings
     tasks: dict[str, Task]
@@ -31,6 +32,7 @@ class Work:
     end: socket.socket
     channel: Channel
     questions: Questions
+    files: RunFiles
 
 
 def log_to_standard_error() -> None:

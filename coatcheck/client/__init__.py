@@ -13,6 +13,7 @@ API refuses is raised as the error of ``coatcheck.errors`` that has the problem'
 """
 
 from coatcheck.client.async_client import AsyncClient
+from coatcheck.client.batch import AsyncBatch, Batch
 from coatcheck.client.client import Client
 from coatcheck.client.errors import (
     ClientError,
@@ -29,16 +30,20 @@ from coatcheck.client.files.arguments import FileArgument
 from coatcheck.client.files.reference import UploadedFile
 from coatcheck.client.files.remote import AsyncRemoteFile, RemoteFile
 from coatcheck.client.files.source import Uploadable
-from coatcheck.client.orders import Order
+from coatcheck.client.orders import Order, result_of
 from coatcheck.client.tasks import TaskHandle
 from coatcheck.client.ticket import AsyncTicket, Ticket
 from coatcheck.client.watch import Update
+from coatcheck.client.workflow import AsyncWorkflow, Step, Workflow
 from coatcheck.job import Job, JobError, JobStatus, Progress
 
 __all__ = [
+    "AsyncBatch",
     "AsyncClient",
     "AsyncRemoteFile",
     "AsyncTicket",
+    "AsyncWorkflow",
+    "Batch",
     "Client",
     "ClientError",
     "ConnectionFailedError",
@@ -54,6 +59,7 @@ __all__ = [
     "Progress",
     "RemoteFile",
     "ResponseError",
+    "Step",
     "TaskHandle",
     "Ticket",
     "TransferError",
@@ -61,4 +67,6 @@ __all__ = [
     "Uploadable",
     "UploadedFile",
     "WaitTimeoutError",
+    "Workflow",
+    "result_of",
 ]

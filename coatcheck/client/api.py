@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from coatcheck.client.documents import Seen, read, seen
+from coatcheck.client.documents import Seen, SeenBatch, read, seen, seen_batch
 from coatcheck.client.files.arguments import Files, has_sources
 from coatcheck.client.files.upload import upload
 from coatcheck.client.flow import Flow, Pause, exchange
-from coatcheck.client.orders import Order, batches
+from coatcheck.client.orders import Order, batches, one_batch
 from coatcheck.client.wire import Answer, Call, encode, path
 from coatcheck.errors import CoatcheckError, InvalidRequestError
 
@@ -66,6 +66,26 @@ class Api:
                 raise
             submitted += [seen(document, answer) for document in read(answer)["jobs"]]
         return submitted
+
+    def submit_batch(self, orders: Iterable[Order[Any]], key: str | None) -> Flow[list[Seen]]:
+        """Submit jobs that name each other, in one request, all or nothing."""
+        ready = []
+        for order in orders:
+            ready.append((yield from self._with_files(order)))
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key or new_key()}
+        call = Call("POST", "/jobs", body=one_batch(ready), headers=headers, repeatable=True)
+        answer = yield from self._send(call)
+        return [seen(document, answer) for document in read(answer)["jobs"]]
+
+    def batch(self, batch_id: str) -> Flow[SeenBatch]:
+        """The batch as it is now."""
+        answer = yield from self._get(path("batches", batch_id))
+        return seen_batch(answer)
+
+    def cancel_batch(self, batch_id: str) -> Flow[SeenBatch]:
+        """Cancel those of its jobs that wait, stop those that run."""
+        answer = yield from self._send(Call("DELETE", path("batches", batch_id)))
+        return seen_batch(answer)
 
     def job(self, job_id: str) -> Flow[Seen]:
         """The job as it is now."""

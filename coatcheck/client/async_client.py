@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import httpx
 
 from coatcheck.client.api import Api
+from coatcheck.client.batch import AsyncBatch
 from coatcheck.client.files.reference import UploadedFile
 from coatcheck.client.files.source import CHUNK, Source, Uploadable
 from coatcheck.client.files.upload import OnProgress, upload
 from coatcheck.client.flow import Flow, Pause, Request, Work
 from coatcheck.client.gathering import PAGE, Gathering, Listing
-from coatcheck.client.orders import Order, Span
+from coatcheck.client.orders import Named, Order, Span
 from coatcheck.client.tasks import AnyAsyncTasks, TaskTree
 from coatcheck.client.ticket import AsyncTicket
 from coatcheck.client.transport import RETRY_FOR, TIMEOUT, Drive, Reading, address, answer
 from coatcheck.client.wire import Answer, Call, Close, More, Open, Put
+from coatcheck.client.workflow import AsyncWorkflow
 
 if TYPE_CHECKING:
     # The default is for type checkers, which know typing_extensions without its being installed.
@@ -81,6 +83,8 @@ class AsyncClient(Generic[AsyncTasks]):
         at: datetime | str | None = None,
         timeout: Span | None = None,
         callback: str | None = None,
+        after: Named | Sequence[Named] = (),
+        if_failed: str | None = None,
         idempotency_key: str | None = None,
     ) -> AsyncTicket[Any]:
         """Submit a job of a task. The same call with the same key again gives the same job.
@@ -89,7 +93,7 @@ class AsyncClient(Generic[AsyncTasks]):
 
         Raises InvalidArgumentsError, UnknownTaskError and other problems; ConnectionFailedError.
         """
-        order = Order[Any](task, arguments or {}, queue, delay, at, timeout, callback)
+        order = Order[Any](task, arguments or {}, queue, delay, at, timeout, callback, after, if_failed)
         return await self.submit_order(order, idempotency_key)
 
     async def submit_order(
@@ -108,6 +112,17 @@ class AsyncClient(Generic[AsyncTasks]):
         """
         seen = await self._run(self._api.submit_many(orders, idempotency_key))
         return [AsyncTicket(self._run, self._api, job) for job in seen]
+
+    def workflow(self) -> AsyncWorkflow:
+        """Jobs that come after each other, to be submitted at once."""
+        return AsyncWorkflow(self._run, self._api)
+
+    async def batch(self, batch_id: str) -> AsyncBatch:
+        """Jobs that were submitted together, by the id that each has (``ticket.job.batch``).
+
+        Raises UnknownBatchError.
+        """
+        return AsyncBatch(self._run, self._api, await self._run(self._api.batch(batch_id)))
 
     async def upload(
         self,
@@ -256,10 +271,12 @@ class AsyncClient(Generic[AsyncTasks]):
                 return answer(response, response.content)
             case Put():
                 # Only the API is told who asks: for a store the link says it all.
-                response = await self._http.send(self._address.to_store(request), auth=None)
+                response = await self._http.send(self._address.to_store(self._http, request), auth=None)
                 return answer(response, response.content)
             case Open():
-                response = await self._http.send(self._address.to_store(request), auth=None, stream=True)
+                response = await self._http.send(
+                    self._address.to_store(self._http, request), auth=None, stream=True
+                )
                 return answer(response, b"", Reading(response, response.aiter_raw(CHUNK)))
             case More(stream):
                 return Answer(200, {}, await anext(stream.chunks, b""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import httpx
 
 from coatcheck.client.api import Api
+from coatcheck.client.batch import Batch
 from coatcheck.client.files.reference import UploadedFile
 from coatcheck.client.files.source import CHUNK, Source, Uploadable
 from coatcheck.client.files.upload import OnProgress, upload
 from coatcheck.client.flow import Flow, Pause, Request, Work
 from coatcheck.client.gathering import PAGE, Gathering, Listing
-from coatcheck.client.orders import Order, Span
+from coatcheck.client.orders import Named, Order, Span
 from coatcheck.client.tasks import AnyTasks, TaskTree
 from coatcheck.client.ticket import Ticket
 from coatcheck.client.transport import RETRY_FOR, TIMEOUT, Drive, Reading, address, answer
 from coatcheck.client.wire import Answer, Call, Close, More, Open, Put
+from coatcheck.client.workflow import Workflow
 
 if TYPE_CHECKING:
     # The default is for type checkers, which know typing_extensions without its being installed.
@@ -81,6 +83,8 @@ class Client(Generic[Tasks]):
         at: datetime | str | None = None,
         timeout: Span | None = None,
         callback: str | None = None,
+        after: Named | Sequence[Named] = (),
+        if_failed: str | None = None,
         idempotency_key: str | None = None,
     ) -> Ticket[Any]:
         """Submit a job of a task. The same call with the same key again gives the same job.
@@ -89,7 +93,7 @@ class Client(Generic[Tasks]):
 
         Raises InvalidArgumentsError, UnknownTaskError and other problems; ConnectionFailedError.
         """
-        order = Order[Any](task, arguments or {}, queue, delay, at, timeout, callback)
+        order = Order[Any](task, arguments or {}, queue, delay, at, timeout, callback, after, if_failed)
         return self.submit_order(order, idempotency_key)
 
     def submit_order(self, order: Order[Value], idempotency_key: str | None = None) -> Ticket[Value]:
@@ -106,6 +110,17 @@ class Client(Generic[Tasks]):
         """
         seen = self._run(self._api.submit_many(orders, idempotency_key))
         return [Ticket(self._run, self._api, job) for job in seen]
+
+    def workflow(self) -> Workflow:
+        """Jobs that come after each other, to be submitted at once."""
+        return Workflow(self._run, self._api)
+
+    def batch(self, batch_id: str) -> Batch:
+        """Jobs that were submitted together, by the id that each has (``ticket.job.batch``).
+
+        Raises UnknownBatchError.
+        """
+        return Batch(self._run, self._api, self._run(self._api.batch(batch_id)))
 
     def upload(
         self,
@@ -253,10 +268,12 @@ class Client(Generic[Tasks]):
                 return answer(response, response.content)
             case Put():
                 # Only the API is told who asks: for a store the link says it all.
-                response = self._http.send(self._address.to_store(request), auth=None)
+                response = self._http.send(self._address.to_store(self._http, request), auth=None)
                 return answer(response, response.content)
             case Open():
-                response = self._http.send(self._address.to_store(request), auth=None, stream=True)
+                response = self._http.send(
+                    self._address.to_store(self._http, request), auth=None, stream=True
+                )
                 return answer(response, b"", Reading(response, response.iter_raw(CHUNK)))
             case More(stream):
                 return Answer(200, {}, next(stream.chunks, b""))

@@ -31,6 +31,25 @@ def seen(document: Document, answer: Answer) -> Seen:
         raise ResponseError(f"the API answered with a job that can't be read: {error!r}", 200) from error
 
 
+@dataclass(frozen=True, slots=True)
+class SeenBatch:
+    """A batch as an answer showed it, with its jobs; ``retry_after`` as of a job."""
+
+    document: Document
+    jobs: tuple[Seen, ...]
+    retry_after: float
+
+
+def seen_batch(answer: Answer) -> SeenBatch:
+    """A batch's document, read. Raises ResponseError."""
+    document = read(answer)
+    try:
+        jobs = tuple(seen(entry, answer) for entry in document["jobs"])
+        return SeenBatch(document, jobs, answer.retry_after or 1.0)
+    except (KeyError, TypeError) as error:
+        raise ResponseError(f"the API answered with a batch that can't be read: {error!r}", 200) from error
+
+
 def read(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer. Raises ResponseError: it has none."""
     try:
@@ -62,6 +81,12 @@ def _job(document: Document) -> Job:
         ended_at=_time(document["ended_at"]),
         worker=document["worker"],
         stop_requested=document["stop_requested"],
+        owner=document.get("owner"),
+        after=tuple(document.get("after") or ()),
+        if_failed=document.get("if_failed"),
+        batch=document.get("batch"),
+        parent=document.get("parent"),
+        children=tuple(document.get("children") or ()),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from coatcheck.client.wire import encode
 from coatcheck.job import format_time
@@ -14,6 +14,19 @@ Result = TypeVar("Result")
 
 Span = float | str | timedelta
 """A length of time: seconds, a text such as ``5m`` or ``1h30m``, or a timedelta."""
+
+
+class HasId(Protocol):
+    """A job with an id: a ticket, or a step of a workflow, whose id is what the others call it."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+        ...
+
+
+Named: TypeAlias = str | HasId
+"""A job, by its id, its ticket or its step."""
 
 MAX_JOBS = 1000
 """Most jobs in one ``POST /jobs``."""
@@ -26,7 +39,9 @@ class Order(Generic[Result]):
     """One job to be submitted.
 
     ``queue``: instead of the task's own; ``delay`` or ``at``: not before then; ``timeout``: ended after that
-    long; ``callback``: the URL that is told of its end.
+    long; ``callback``: the URL that is told of its end; ``after``: jobs that must end before, and
+    ``if_failed``: what becomes of it when one of them does not finish, ``"cancel"`` or ``"run"``. ``ref``:
+    what the other jobs of the same request call it.
     """
 
     task: str
@@ -36,6 +51,9 @@ class Order(Generic[Result]):
     at: datetime | str | None = None
     timeout: Span | None = None
     callback: str | None = None
+    after: Named | Sequence[Named] = ()
+    if_failed: str | None = None
+    ref: str | None = None
 
     @property
     def options(self) -> dict[str, str]:
@@ -46,13 +64,38 @@ class Order(Generic[Result]):
             "at": format_time(self.at) if isinstance(self.at, datetime) else self.at,
             "timeout": _span(self.timeout),
             "callback": self.callback,
+            "after": ",".join(ids_of(self.after)) or None,
+            "if_failed": self.if_failed,
         }
         return {name: value for name, value in given.items() if value is not None}
 
     @property
     def entry(self) -> dict[str, Any]:
         """The order as an entry of a batch."""
-        return {"task": self.task, "arguments": self.arguments, **self.options}
+        entry: dict[str, Any] = {"task": self.task, "arguments": self.arguments, **self.options}
+        if self.after:
+            entry["after"] = ids_of(self.after)
+        return entry if self.ref is None else {**entry, "ref": self.ref}
+
+
+def ids_of(jobs: Named | Sequence[Named]) -> list[str]:
+    """The ids of jobs, or of one."""
+    return [
+        id_of(job) for job in (jobs if isinstance(jobs, Sequence) and not isinstance(jobs, str) else [jobs])
+    ]
+
+
+def id_of(job: Named) -> str:
+    """The id of a job."""
+    return job if isinstance(job, str) else job.id
+
+
+def result_of(job: Named, pointer: str = "") -> dict[str, str]:
+    """An argument that stands for the result of another job.
+
+    Takes a JSON Pointer (RFC 6901) to the part that is meant, such as ``/rows/0``; empty: all of it.
+    """
+    return {"$result": id_of(job), "pointer": pointer} if pointer else {"$result": id_of(job)}
 
 
 def batches(orders: Iterable[Order[Any]]) -> Iterator[bytes]:
@@ -68,6 +111,11 @@ def batches(orders: Iterable[Order[Any]]) -> Iterator[bytes]:
         size += len(entry) + 1
     if entries:
         yield _body(entries)
+
+
+def one_batch(orders: Iterable[Order[Any]]) -> bytes:
+    """The body of the one request that submits all orders."""
+    return _body([encode(order.entry) for order in orders])
 
 
 def _body(entries: Sequence[bytes]) -> bytes:

@@ -6,12 +6,12 @@ for editors and type checkers.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from coatcheck.client.orders import Order, Span
+from coatcheck.client.orders import Named, Order, Span
 from coatcheck.client.ticket import AsyncTicket, Ticket
 
 Submit = Callable[[Order[Any], str | None], Any]
@@ -35,10 +35,21 @@ class TaskHandle:
         at: datetime | str | None = None,
         timeout: Span | None = None,
         callback: str | None = None,
+        after: Named | Sequence[Named] = (),
+        if_failed: str | None = None,
         idempotency_key: str | None = None,
     ) -> Handle:
         """The same task with these options: ``task.with_options(delay="5m")(to=3)``."""
-        order = replace(self._order, queue=queue, delay=delay, at=at, timeout=timeout, callback=callback)
+        order = replace(
+            self._order,
+            queue=queue,
+            delay=delay,
+            at=at,
+            timeout=timeout,
+            callback=callback,
+            after=after,
+            if_failed=if_failed,
+        )
         return type(self)(self._submit, order, idempotency_key)
 
 

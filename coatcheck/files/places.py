@@ -11,9 +11,17 @@ Path: TypeAlias = tuple[str | int, ...]
 """The way to a value in another one."""
 
 
-def has_files(value: Any) -> bool:
-    """Whether there is any file in a value."""
-    return next(files_in(value), None) is not None
+def has_files(value: Mapping[str, Any]) -> bool:
+    """Whether there is any file in an object."""
+    inside: list[Any] = [value]
+    while inside:
+        outer = inside.pop()
+        if isinstance(outer, dict):
+            if FILE in outer:
+                return True
+            outer = outer.values()
+        inside += [inner for inner in outer if isinstance(inner, dict | list)]
+    return False
 
 
 def files_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -5,8 +5,9 @@
 -- Returns what submit.lua does, and with 'new' a list: for each job that comes after others and does not wait for them
 -- its number, and what is shown of it; or {'dependency', number of the job, of its entry}: it is not there, {'parent'}:
 -- nor is that, {'children'}: it has too many. Numbers count from 0.
-local fingerprint, owner, limits, links = ARGV[2], ARGV[4], limits_of(ARGV[5]), cjson.decode(ARGV[#ARGV])
-local again = fingerprint ~= '' and answer_again(KEYS[2], fingerprint)
+local call, links = cjson.decode(ARGV[2]), cjson.decode(ARGV[#ARGV])
+local owner, limits = call.owner, call.limits
+local again = call.fingerprint ~= '' and answer_again(KEYS[2], call.fingerprint)
 if again then return again end
 
 local ids, new, counts = read_jobs(#ARGV - 1)
@@ -17,14 +18,14 @@ if refused then return refused end
 local limit = admit(owner, counts, limits)
 if limit then return {limit[1], limit[2], allowance(owner, limits)} end
 
-for i = 6, #ARGV - 1, 2 do
+for i = 3, #ARGV - 1, 2 do
   if new[i] then
     local id, queue, due = unpack(new[i], 1, 3)
-    local make = after_of(links, i / 2 - 2) and create_deferred or create
+    local make = after_of(links, (i - 1) / 2) and create_deferred or create
     make(id, queue, due, owner, 'data', ARGV[i + 1], unpack(new[i], 4))
   end
 end
-if fingerprint ~= '' then remember(KEYS[2], fingerprint, ARGV[3], ids) end
+if call.fingerprint ~= '' then remember(KEYS[2], call.fingerprint, call.ttl, ids) end
 local answer = {'new', iso(), allowance(owner, limits)}
 answer[#answer + 1] = link(links, ids, missing, owner)
 return answer

@@ -26,7 +26,7 @@ end
 
 local job = cjson.decode(ARGV[5])
 local id, queue = job[1], job[2]
-if admit('', {[queue] = 1}, limits_of(ARGV[4])) then return 'full' end
+if admit('', {[queue] = 1}, cjson.decode(ARGV[4])) then return 'full' end
 create(id, queue, '', '', 'data', ARGV[6], unpack(job, 4))
 redis.call('HSET', KEYS[1], 'last', tick, 'job', id, 'ran', tick)
 return 'new'

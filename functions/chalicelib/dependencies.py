@@ -57,6 +57,8 @@ def check_names(waits: Sequence[Wait], refs: Mapping[str, int], place: str) -> l
 
     Takes the refs of its batch, and the pointer of its ``after``.
     """
+    if not waits:
+        return []
     of_a_batch = "is no ref of this batch and no id of a job" if refs else "is no id of a job"
     errors = [
         FieldError(wait.pointer, of_a_batch)

@@ -51,11 +51,14 @@ class Options:
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
+NONE_GIVEN = Options()
+
+
 def from_query(request: Request, context: Context) -> Options:
     """The options in a request's query. Raises InvalidRequestError: names every wrong one."""
+    if not request.query:
+        return NONE_GIVEN
     given: dict[str, Any] = {name: request.option(name) for name in sorted(NAMES.intersection(request.query))}
-    if not given:
-        return Options()
     if "after" in given:
         given["after"] = [name for name in ",".join(request.query["after"]).split(",") if name]
     options, errors = parse(given, context, lambda name: f"?{name}")

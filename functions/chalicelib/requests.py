@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote, unquote
 
 from chalice.app import Request as ChaliceRequest
@@ -24,13 +24,13 @@ def quoted(segment: str) -> str:
     return segment if UNRESERVED.fullmatch(segment) else quote(segment, safe="")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """One HTTP request.
+    """One HTTP request. Nobody changes one; not frozen, as ``Job``.
 
     ``path`` is what the client asked for, ``prefix`` the part of it that the app lives below: the stage
-    of API Gateway (``/api``) or nothing. ``headers`` have lower-case names. ``deadline`` is when it has to be
-    answered, by ``time.monotonic``. ``caller`` is who calls.
+    of API Gateway (``/api``) or nothing. ``headers`` have lower-case names. ``seconds_left`` tells how long
+    the answer may still take. ``caller`` is who calls.
     """
 
     method: str
@@ -40,12 +40,12 @@ class Request:
     query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     body: bytes
-    deadline: float = math.inf
+    seconds_left: Callable[[], float] = lambda: math.inf
     caller: Caller = ANYBODY
 
     def link(self, *segments: str) -> str:
         """The absolute path of a resource, with the prefix: what ``Location`` and ``links`` hold."""
-        return self.prefix + "".join(["/" + quoted(segment) for segment in segments])
+        return "/".join([self.prefix, *map(quoted, segments)])
 
     def option(self, name: str) -> str | None:
         """A query parameter, None if it is not given."""
@@ -104,7 +104,7 @@ def from_chalice(
         query={} if query is None else {name: query.getlist(name) for name in query},
         headers=headers,
         body=body if isinstance(body, bytes) else body.encode(),
-        deadline=time.monotonic() + lambda_runtime.seconds_left(request),
+        seconds_left=partial(lambda_runtime.seconds_left, request),
         caller=caller,
     )
 

@@ -35,9 +35,9 @@ GUARDED = {
 """What every answer tells browsers: that it is data, to be shown and run by nobody (OWASP REST Security)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """One HTTP response; the body is text, since nothing here answers binary data."""
+    """One HTTP response; the body is text, since nothing here answers binary data. Not frozen, as ``Job``."""
 
     status: int
     body: str

@@ -79,8 +79,8 @@ def _request(received: ChaliceRequest, route: Route) -> Request:
     """
     if route.scope is PUBLIC:
         return from_chalice(received, gateway_path())
-    headers = headers_of(received)
-    check_site(route.method, headers, current().settings)
-    caller = caller_of(current().settings, received.context, headers)
+    settings, headers = current().settings, headers_of(received)
+    check_site(route.method, headers, settings)
+    caller = caller_of(settings, received.context, headers)
     caller.check_scope(route.scope)
-    return from_chalice(received, gateway_path(), headers, caller)
+    return from_chalice(received, settings.gateway_path, headers, caller)

@@ -62,8 +62,9 @@ def submit(
     submissions = [_submission(entry, context, caller.owner) for entry in entries]
     if any(has_files(entry.arguments) for entry in entries):
         submissions = _with_files(submissions, entries, context)
-    ids = {entry.ref: each.id for entry, each in zip(entries, submissions, strict=True) if entry.ref}
-    submissions = [_linked(entry, each, ids) for entry, each in zip(entries, submissions, strict=True)]
+    if any(entry.waits for entry in entries):
+        ids = {entry.ref: each.id for entry, each in zip(entries, submissions, strict=True) if entry.ref}
+        submissions = [_linked(entry, each, ids) for entry, each in zip(entries, submissions, strict=True)]
     asked = "" if idempotency_key is None else fingerprint(entries)
     headers: dict[str, str] = {}
     try:
@@ -147,7 +148,8 @@ def single(task: TaskSpec, arguments: Mapping[str, Any], options: Options) -> En
     """
     awaited, errors = results_awaited(arguments, "")
     waits = (*options.after, *awaited)
-    errors += check_names(waits, {}, "?after")
+    if waits:
+        errors += check_names(waits, {}, "?after")
     if errors:
         raise InvalidArgumentsError("The job can't wait for others as it says.", errors=errors)
     validate(task, arguments, waiting=bool(awaited))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 
 from chalicelib.context import Context
@@ -31,6 +30,9 @@ class Wish:
     preferred: bool = False
 
 
+NO_WISH = Wish()
+
+
 def wish(request: Request, context: Context) -> Wish:
     """What a request says of waiting. The query goes before the header.
 
@@ -40,13 +42,14 @@ def wish(request: Request, context: Context) -> Wish:
     """
     text, preferred = request.option("wait"), False
     if text is None:
-        text, preferred = _preference(request.headers.get("prefer", "")), True
-        if text is None:
-            return Wish()
+        header, preferred = request.headers.get("prefer"), True
+        text = header and _preference(header)
+        if not text:
+            return NO_WISH
     elif not SECONDS.fullmatch(text):
         detail = "should be a whole number of seconds"
         raise InvalidRequestError("It is not clear how long to wait.", errors=[FieldError("?wait", detail)])
-    left = request.deadline - ANSWER_SECONDS - time.monotonic()
+    left = request.seconds_left() - ANSWER_SECONDS
     return Wish(max(0, min(int(text), context.settings.max_wait, left)), preferred)
 
 

@@ -1,1 +1,1 @@
-"""The commands that call an API, wherever it runs: run, job, jobs, tasks, queues, schedules, open, client."""
+"""The commands that call an API, wherever it runs: run, job, submit, batch, tasks, queues, schedules, ..."""

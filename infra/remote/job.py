@@ -95,6 +95,14 @@ def _fields(job: Any) -> Iterator[tuple[str, str | Text]]:
         yield "took" if job["ended_at"] else "runs for", screen.span(job["started_at"], job["ended_at"])
     if job["worker"]:
         yield "worker", job["worker"]
+    if job.get("after"):
+        yield "after", "\n".join(job["after"])
+        yield "if failed", job["if_failed"]
+    for name in ("batch", "parent"):
+        if job.get(name):
+            yield name, job[name]
+    if job.get("children"):
+        yield "children", "\n".join(job["children"])
     if file := job.get("result_file"):
         yield "result", f"{describe.size(file['size'])} of JSON, which --output PATH saves"
     elif job["status"] == "finished":

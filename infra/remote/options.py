@@ -35,6 +35,12 @@ once.
 """
 OUTPUT = "save the result's file there, several in a folder; a result without any as JSON"
 
+SUBMIT = """\
+Submit the jobs of a file, all or none, and print the batch's id. The file holds what POST /jobs takes: a JSON
+object {"jobs": [...]}, or the list alone, of entries {"task": ..., "arguments": {...}} with any of the
+options of 'coatcheck run'. An entry may have a "ref", which others name in "after" and in {"$result": ...}.
+"""
+
 
 def add_commands(commands: Commands) -> None:
     """Add the commands to those of ``coatcheck``."""
@@ -54,6 +60,18 @@ def add_commands(commands: Commands) -> None:
     what.add_argument("--retry", action="store_true", help="run it again")
     job.add_argument("--wait", action="store_true", help="then follow it to its end, and print its result")
     _option(job, None, "--output", metavar="PATH", help=OUTPUT)
+
+    submit = _add(commands, "submit", "submit a batch of jobs from a file", SUBMIT)
+    submit.add_argument("file", metavar="FILE", help="the batch as JSON; - reads the standard input")
+    submit.add_argument("--wait", action="store_true", help="then wait until all of them are over")
+    submit.add_argument("--idempotency-key", metavar="TEXT", help="the same key again gives the same batch")
+
+    batch = _add(
+        commands, "batch", "show a batch, wait for it or cancel it", "Show jobs that were submitted together."
+    )
+    batch.add_argument("id", metavar="ID", help="the batch's id, which each of its jobs tells")
+    batch.add_argument("--cancel", action="store_true", help="cancel what waits, stop what runs")
+    batch.add_argument("--wait", action="store_true", help="then wait until all of it is over")
 
     jobs = _add(commands, "jobs", "list jobs, newest first", "List jobs, newest first.")
     jobs.add_argument(
@@ -169,6 +187,21 @@ def add_run_options(parser: argparse.ArgumentParser, default: Any = None) -> Non
     _option(group, default, "--at", metavar="TIME", help="not before then: 2030-01-31T18:00:00Z")
     _option(group, default, "--timeout", metavar="SPAN", help="end it after that long")
     _option(group, default, "--callback", metavar="URL", help="a URL that is told of its end")
+    _option(
+        group,
+        default,
+        "--after",
+        action="append",
+        metavar="ID",
+        help="a job that must end before; repeatable",
+    )
+    _option(
+        group,
+        default,
+        "--if-failed",
+        choices=("cancel", "run"),
+        help="what becomes of it when one of these does not finish (default: cancel)",
+    )
     _option(group, default, "--idempotency-key", metavar="TEXT", help="the same key again gives the same job")
     _option(group, default, "--output", metavar="PATH", help=OUTPUT)
     _option(

@@ -17,7 +17,7 @@ from infra.remote.follow import follow
 from infra.remote.options import add_api_options, add_run_options
 from infra.remote.task_options import TaskParser
 
-OPTIONS = ("queue", "delay", "at", "timeout", "callback")
+OPTIONS = ("queue", "delay", "at", "timeout", "callback", "after", "if_failed")
 """Options of ``run`` that are the API's."""
 
 
@@ -29,6 +29,7 @@ def run(arguments: Namespace) -> int:
         called = parser.read(arguments.rest, arguments.arg or ())
         options = Namespace(**{**vars(arguments), **called.options})
         given = {name: getattr(options, name) for name in OPTIONS}
+        given["after"] = given["after"] or ()
         ready = sent(client, called.arguments, bool(options.quiet))
         order = Order[Any](arguments.task, ready, **given)
         try:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.chaos.history import MISSING, Broken, Case, History
+from tests.chaos.history import MISSING, Asked, Broken, Case, History
 from tests.chaos.journal import Run
 
 Runs = dict[str, list[Run]]
@@ -33,6 +33,20 @@ class Evidence:
     def faults(self) -> list[Broken]:
         """Every fault that was made."""
         return self.history.faults
+
+    def before(self, case: Case) -> list[Case]:
+        """The jobs that a job comes after, those that are known."""
+        return [self.history.cases[job] for job in case.after if job in self.history.cases]
+
+    def reopened(self, case: Case) -> list[Asked]:
+        """The requests that may have made a job live again: to retry it, or one that it comes after."""
+        asked, found, line = [], {case.job}, [case]
+        while line:
+            each = line.pop()
+            asked += each.retries()
+            line += [other for other in self.before(each) if other.job not in found]
+            found |= {other.job for other in line}
+        return asked
 
     def runs_of(self, case: Case) -> list[Run]:
         """The runs of a job, as the journal tells them."""

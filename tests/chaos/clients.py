@@ -112,9 +112,21 @@ class Clients:
             now, still = time.monotonic(), sum(watcher.left for watcher in self._watchers)
             if still != left:
                 left, since = still, now
-            if not left or now > since + seconds:
-                return not left
+            if now > since + seconds:
+                return False
+            if not left and self._all_over():
+                return True
             time.sleep(0.1)
+
+    def _all_over(self) -> bool:
+        """Whether those are that come after others: they may have come back with one that was retried."""
+        with closing(Http(self._port, self.history)) as http:
+            for case in list(self.history.cases.values()):
+                if case.after:
+                    _look(case, _insist(http, "GET", f"/jobs/{case.job}"))
+                    if not case.ended:
+                        return False
+        return True
 
     def close(self) -> None:
         """Look no more."""
@@ -171,7 +183,8 @@ class Clients:
                 query = "" if ask.delay is None else f"?delay={ask.delay}"
                 reply = http.ask("POST", f"/tasks/{ask.task}{query}", ask.arguments, order.key)
             else:
-                reply = http.ask("POST", "/jobs", {"jobs": [_entry(ask) for ask in order.asks]}, order.key)
+                entries = [_entry(number, ask) for number, ask in enumerate(order.asks)]
+                reply = http.ask("POST", "/jobs", {"jobs": entries}, order.key)
             if reply.status == 202:
                 break
             if reply.known or order.key is None:
@@ -277,8 +290,11 @@ class Watcher:
         return reply.known
 
 
-def _entry(ask: Ask) -> dict[str, Any]:
-    entry: dict[str, Any] = {"task": ask.task, "arguments": ask.arguments}
+def _entry(number: int, ask: Ask) -> dict[str, Any]:
+    entry: dict[str, Any] = {"ref": f"r{number}", "task": ask.task, "arguments": ask.arguments}
+    if ask.after:
+        entry["after"] = [f"r{each}" for each in ask.after]
+        entry["if_failed"] = "run" if ask.run else "cancel"
     if ask.delay is not None:
         entry["delay"] = ask.delay
     return entry

@@ -59,6 +59,11 @@ class Case:
         """Whether the last answer was that it is over."""
         return bool(self.seen) and self.seen[-1].ended
 
+    @property
+    def after(self) -> list[str]:
+        """The ids of the jobs that it comes after."""
+        return list(self.seen[0].document.get("after", ())) if self.seen else []
+
     def look(self, seen: Seen) -> None:
         """Take an answer in. Of a row of equal ones only the first and the last are kept."""
         if len(self.seen) >= 2 and self.seen[-1].document == self.seen[-2].document == seen.document:

@@ -280,6 +280,24 @@ BUGS = (
         ),
     ),
     Bug(
+        "a job waits for one of those that it comes after, not for all",
+        "graphs",
+        frozenset({"in order"}),
+        (Edit("coatcheck/lua/parts/settling.lua", "        answer = 'wait'\n", ""),),
+    ),
+    Bug(
+        "what was canceled because of a job does not come back with it",
+        "graphs",
+        frozenset({"shared fate"}),
+        (
+            Edit(
+                "coatcheck/lua/parts/settling.lua",
+                "      if may == 'never' then\n        let_go",
+                "      if true then\n        let_go",
+            ),
+        ),
+    ),
+    Bug(
         "a retry is granted and not queued",
         "nothing is broken",
         ENDED,

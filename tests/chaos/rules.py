@@ -135,7 +135,8 @@ def ends_are_final(evidence: Evidence) -> Found:
         for before, after in pairwise(case.seen):
             if not before.ended or after.status == MISSING or _rolled_back(evidence, before.asked):
                 continue
-            if any(ask.asked < after.answered and ask.answered > before.asked for ask in case.retries()):
+            retries = evidence.reopened(case) if before.status == "canceled" else case.retries()
+            if any(ask.asked < after.answered and ask.answered > before.asked for ask in retries):
                 continue
             if _outcome(before.document) != _outcome(after.document):
                 yield case.job, f"was {_outcome(before.document)}, then {_outcome(after.document)}"
@@ -182,7 +183,7 @@ def runs_end_with_their_job(evidence: Evidence) -> Found:
                 late = run.last - _awake(evidence, run.pid, kill.began)
                 if late > 1:
                     yield case.job, f"run {run.id} outlived its killed worker by {late:.1f} s"
-            if over and not case.retries() and run.last > over[0] + evidence.grace:
+            if over and not evidence.reopened(case) and run.last > over[0] + evidence.grace:
                 yield case.job, f"run {run.id} went on {run.last - over[0]:.1f} s after the job was over"
 
 
@@ -202,6 +203,42 @@ def nothing_is_lost_without_a_fault(evidence: Evidence) -> Found:
             lost = error.get("type") == "WorkerLost" and case.task != "chaos.exits"
             if lost or case.last.document["interrupted"]:
                 yield case.job, f"lost its worker, and nobody had touched it: {error.get('message', '')}"
+
+
+def in_order(evidence: Evidence) -> Found:
+    """No job begins before those that it comes after have ended, and ended as it needs."""
+    for case in evidence.cases:
+        if not case.seen or not case.after:
+            continue
+        runs, all_the_same = evidence.runs_of(case), case.seen[0].document.get("if_failed") == "run"
+        for before in evidence.before(case):
+            theirs = evidence.runs_of(before)
+            if not all_the_same:
+                returned = [run.ended for run in theirs if run.ended is not None and run.how == "returned"]
+                first = min(returned, default=float("inf"))
+                if any(run.began < first for run in runs):
+                    yield case.job, f"began before {before.job} had finished, which it comes after"
+            elif not evidence.reopened(before) and any(
+                theirs_too.began > run.began for run in runs for theirs_too in theirs
+            ):
+                yield case.job, f"began, and {before.job} was still to run, which it comes after"
+
+
+def shared_fate(evidence: Evidence) -> Found:
+    """A job is canceled because of those that it comes after if one of them did not finish, and only then."""
+    for case in evidence.cases:
+        if case.last is None or case.last.status == MISSING or not case.after:
+            continue
+        if any(asked.what == "cancel" and asked.status not in (404, 409) for asked in case.asked):
+            continue
+        before = [other.last.status for other in evidence.before(case) if other.last is not None]
+        all_the_same = case.seen[0].document.get("if_failed") == "run"
+        in_vain = not all_the_same and any(status != "finished" for status in before)
+        error = case.last.document["error"] or {}
+        if in_vain != (case.last.status == "canceled") or in_vain != (
+            error.get("type") == "DependencyFailed"
+        ):
+            yield case.job, f"is {case.last.status} ({error.get('type')}), after jobs that are {before}"
 
 
 def no_wrong_answers(evidence: Evidence) -> Found:
@@ -265,6 +302,8 @@ RULES: dict[str, Rule] = {
     "stop is obeyed": stop_is_obeyed,
     "runs end with their job": runs_end_with_their_job,
     "nothing is lost without a fault": nothing_is_lost_without_a_fault,
+    "in order": in_order,
+    "shared fate": shared_fate,
     "no wrong answers": no_wrong_answers,
     "doctor finds nothing": doctor_finds_nothing,
 }

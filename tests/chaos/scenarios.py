@@ -48,6 +48,29 @@ def _run(system: System, token: str, number: int = 1, seconds: float = 20) -> jo
     return eventually(begun, seconds=seconds, what=f"run {number} of {token}")
 
 
+def _graphs() -> list[Order]:
+    """A diamond, and a chain whose first job fails until a client asks again; one more runs all the same."""
+
+    def ask(token: str, task: str, *after: int, then: tuple[str, ...] = (), **more: Any) -> Ask:
+        run = more.pop("run", False)
+        arguments = {"token": token, **more}
+        return Ask(token, f"chaos.{task}", arguments, None, frozenset(then), after=after, run=run)
+
+    diamond = (
+        ask("top", "steps", seconds=0.5),
+        ask("left", "steps", 0, seconds=0.3),
+        ask("right", "steps", 0, seconds=1.0),
+        ask("bottom", "quick", 1, 2),
+    )
+    chain = (
+        ask("fails", "flaky", failures=5, then=("retry",)),
+        ask("second", "quick", 0),
+        ask("third", "quick", 1),
+        ask("anyway", "quick", 0, run=True),
+    )
+    return [Order(0, diamond, "diamond"), Order(0, chain, "chain", twice=True)]
+
+
 def _nothing(_system: System, _clients: Clients) -> list[Broken]:
     return []
 
@@ -147,6 +170,7 @@ class Scenario:
 
 SCENARIOS: dict[str, Scenario] = {
     "nothing is broken": Scenario(_alone, _nothing, {"pools": 1, "workers": 3}),
+    "graphs": Scenario(_graphs, _nothing, {"pools": 1, "workers": 3}),
     "a late worker": Scenario(
         lambda: [_order(0, "steps", "held", seconds=3.5)], _late_worker, {"pools": 2, "workers": 1}
     ),

@@ -107,3 +107,35 @@ def test_a_retry_that_a_client_asked_for_may_change_an_end() -> None:
     failed = document("failed", error={"type": "WorkerLost", "message": ""})
     finished = document("finished", result="run-2", worker="host-20-abc")
     assert broken(failed, finished, runs=(RUN, SECOND), asked=(retry,), faults=[Broken("cut", 0, 1)]) == set()
+
+
+def linked(first: Case, then: dict[str, Any], *runs: Run, if_failed: str = "cancel") -> set[str]:
+    """The rules that are broken where a job comes after another, which was run once, from second 1 to 2."""
+    told = then | {"after": ["first"], "if_failed": if_failed}
+    second = Case("second", "later", "chaos.quick", log="", seen=[Seen(9.0, 9.1, then["status"], told)])
+    history = History(cases={"first": first, "second": second})
+    evidence = Evidence(history, {"token": [RUN], "later": list(runs)})
+    return {problem.rule for problem in judge(evidence, RULES).problems}
+
+
+def seen_as(told: dict[str, Any], *asked: Asked) -> Case:
+    seen = Seen(5.0, 5.1, told["status"], told)
+    return Case("first", "token", "chaos.quick", log="", seen=[seen], asked=list(asked))
+
+
+def test_a_job_has_its_turn_and_its_fate_from_those_that_it_comes_after() -> None:
+    early = replace(SECOND, token="later", began=1.5, ended=1.6)
+    late = replace(early, began=2.5, ended=2.6, last=2.6)
+    done = document("finished", result="run-2", worker="host-20-abc")
+    failed = document("failed", error={"type": "PlannedError", "message": "run-1"})
+    vain = document("canceled", attempt=0, error={"type": "DependencyFailed", "message": ""})
+    assert linked(seen_as(FINISHED), done, late) == set()
+    assert linked(seen_as(FINISHED), done, early) == {"in order"}
+    assert "shared fate" in linked(seen_as(FINISHED), vain)
+    assert "shared fate" not in linked(seen_as(failed), vain)
+    assert "shared fate" in linked(seen_as(failed), done, late)
+    assert "shared fate" not in linked(seen_as(failed), done, late, if_failed="run")
+    before = replace(late, began=0.5, ended=0.6, last=0.6)
+    assert "in order" in linked(seen_as(FINISHED), done, before, if_failed="run")
+    retry = Asked("retry", 5.2, 5.3, 202, document("queued"))
+    assert "in order" not in linked(seen_as(FINISHED, retry), done, before, if_failed="run")

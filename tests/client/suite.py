@@ -6,6 +6,7 @@ Takes the fixtures ``on`` (a ``Both``) and the tasks of ``worker_image/tasks/exa
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,15 @@ from coatcheck.client import (
     JobStoppedError,
     Order,
     WaitTimeoutError,
+    result_of,
 )
-from coatcheck.errors import ConflictError, InvalidArgumentsError, UnknownJobError, UnknownTaskError
+from coatcheck.errors import (
+    ConflictError,
+    InvalidArgumentsError,
+    UnknownBatchError,
+    UnknownJobError,
+    UnknownTaskError,
+)
 from tests.client.both import Both
 from tests.support.polling import eventually
 
@@ -98,6 +106,54 @@ def test_many_are_submitted_with_one_call_and_come_as_they_end(on: Both) -> None
     assert on.take(on.client.as_completed(tickets[:1])) == tickets[:1]
 
 
+def test_jobs_come_after_others_and_take_their_results(on: Both) -> None:
+    first = on.do(on.client.submit("examples.count_slowly", QUICK))
+    counting = on.client.tasks.examples.count_slowly
+    second = on.do(counting.with_options(after=[first])(to=result_of(first), pause=0))
+    assert second.job.after == (first.id,) and second.job.if_failed == "cancel"
+    third = on.do(on.client.submit("examples.count_slowly", QUICK, after=[first, second.id], if_failed="run"))
+    assert third.job.after == (first.id, second.id) and third.job.if_failed == "run"
+    assert [on.do(ticket.result(timeout=WAIT)) for ticket in (first, second, third)] == [2, 2, 2]
+
+
+def test_a_workflow_is_submitted_at_once_and_watched_as_a_batch(on: Both) -> None:
+    earlier = on.do(on.client.submit("examples.count_slowly", QUICK))
+    flow = on.client.workflow()
+    top = flow.add("examples.count_slowly", {"to": 3, "pause": 0}, after=[earlier])
+    left = flow.add("examples.count_slowly", {"to": top.result(), "pause": 0})
+    order = on.client.tasks.examples.count_slowly.as_order(to=1, pause=0)
+    right = flow.add(order, after=[top], if_failed="run")
+    flow.add("examples.count_slowly", {"to": left.result(""), "pause": 0}, after=[right])
+    tickets = on.do(flow.submit(idempotency_key=f"flow-{id(flow)}"))
+    ids = [ticket.id for ticket in tickets]
+    assert [ticket.job.after for ticket in tickets] == [(earlier.id,), (ids[0],), (ids[0],), (ids[2], ids[1])]
+    batch = on.do(on.client.batch(tickets[0].job.batch))
+    assert on.do(batch.wait(timeout=WAIT)) == batch.status == "finished"
+    assert (batch.counts, batch.total, batch.progress) == ({"finished": 4}, 4, 1)
+    assert [on.do(ticket.result()) for ticket in batch.tickets] == [3, 3, 1, 3]
+    again = on.do(flow.submit(idempotency_key=f"flow-{id(flow)}"))
+    assert [ticket.id for ticket in again] == ids
+
+
+def test_a_batch_is_canceled_with_one_call(on: Both) -> None:
+    flow = on.client.workflow()
+    first = flow.add("examples.count_slowly", QUICK, delay="1h")
+    flow.add("examples.short_task", after=[first])
+    [ticket, _] = on.do(flow.submit())
+    batch = on.do(on.client.batch(ticket.job.batch))
+    assert batch.status == "running" and batch.counts == {"scheduled": 1, "deferred": 1}
+    with pytest.raises(WaitTimeoutError):
+        on.do(batch.wait(timeout=0.1))
+    on.do(batch.cancel())
+    assert batch.status == "failed" and batch.counts == {"canceled": 2}
+    on.do(batch.refresh())
+    assert batch.id in repr(batch) and batch.document["links"]["self"].endswith(batch.id)
+    with pytest.raises(ConflictError):
+        on.do(batch.cancel())
+    with pytest.raises(UnknownBatchError):
+        on.do(on.client.batch("0" * 36))
+
+
 def test_the_same_key_gives_the_same_job(on: Both) -> None:
     first, again = (
         on.do(on.client.submit("examples.count_slowly", QUICK, idempotency_key=f"key-{id(on)}"))
@@ -128,6 +184,33 @@ def test_what_is_refused_is_the_problems_own_error(on: Both) -> None:
     with pytest.raises(InvalidArgumentsError) as refused:
         on.do(on.client.submit_many([Order("examples.short_task"), Order("examples.short_task", {"a": 1})]))
     assert [error.pointer for error in refused.value.errors] == ["/jobs/1/arguments/a"]
+
+
+def test_a_file_goes_in_and_another_comes_out(on: Both, tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_text("month,price\nMay,2\nJune,4\n")
+    ticket = on.do(on.client.tasks.examples.plot_table(table=path))
+    result = on.do(ticket.result(timeout=WAIT))
+    assert result["rows"] == 2
+    assert result["columns"] == [{"name": "price", "smallest": 2, "largest": 4, "mean": 3}]
+    plot = result["plot"]
+    assert (plot.name, plot.type) == ("plot.svg", "image/svg+xml")
+    saved = on.do(plot.save(tmp_path))
+    assert saved.read_text().startswith("<svg")
+    assert saved.stat().st_size == plot.size
+    assert b"".join(on.take(plot.stream())) == saved.read_bytes()
+
+
+def test_a_file_is_uploaded_once_for_many_jobs_and_only_where_it_fits(on: Both) -> None:
+    table = on.do(on.client.upload(b"a,b\n1,2\n", "small.csv"))
+    plot_table = on.client.tasks.examples.plot_table
+    tickets = on.do(on.client.submit_many([plot_table.as_order(table=table, column=c) for c in ("a", "b")]))
+    plots = [on.do(ticket.result(timeout=WAIT))["plot"] for ticket in tickets]
+    with pytest.raises(InvalidArgumentsError) as refused:
+        on.do(plot_table(table=plots[0]))
+    assert [error.pointer for error in refused.value.errors] == ["/table"]
+    with pytest.raises(InvalidArgumentsError, match="must be text/csv"):
+        on.do(plot_table(table=Path(__file__)))
 
 
 def test_tasks_queues_and_health_are_told(on: Both) -> None:

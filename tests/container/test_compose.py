@@ -87,6 +87,7 @@ def test_redis_keeps_every_write_and_never_evicts() -> None:
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command
     assert "--stream-node-max-bytes 256" in command
+    assert "--hash-max-listpack-value 1024" in command
     assert SERVICES["redis"]["volumes"] == ["redis:/data"]
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from infra.deploy import destroy
+from infra.deploy import destroy, guard
 from infra.deploy.deployment import Deployment
 from infra.deploy.destroy import Remains
 from infra.deploy.errors import FailedError
 from infra.deploy.stack import Resource, Stack
+from infra.template import load_extra
 from tests.deploy import answers
 from tests.deploy.console import Recorder
 
@@ -85,6 +86,17 @@ def test_what_cannot_be_deleted_comes_first_and_the_bucket_stays(
         "desk is DELETE_FAILED: remove the cause, then again: coatcheck destroy --stack desk",
     ]
     assert len(stack.target.client("s3").list_buckets()["Buckets"]) == 1
+
+
+def test_the_files_are_kept_as_the_jobs_are() -> None:
+    template = load_extra()
+    listed = [
+        Resource(name, str(template["Resources"][name]["Type"]), "id", "CREATE_COMPLETE", "")
+        for name in ("FilesBucket", "FilesPolicy", "Key")
+    ]
+    kept = [line.split()[1] for line in destroy.plan(listed, template).splitlines() if "keep" in line]
+    assert kept == ["FilesBucket", "FilesPolicy"]
+    assert "FilesBucket" in guard.protected(listed)
 
 
 def test_the_plan_tells_what_is_kept_first() -> None:

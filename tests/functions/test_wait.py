@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -160,7 +159,7 @@ def test_idempotency_does_not_look_at_the_wait(api: Api, adapter: QueueAdapter) 
 
 def wish(context: Context, prefer: str, seconds: float = 100) -> float:
     """What that header means for a request that has so many seconds left."""
-    request = Request("GET", "/", "", {}, {}, {"prefer": prefer}, b"", time.monotonic() + seconds)
+    request = Request("GET", "/", "", {}, {}, {"prefer": prefer}, b"", lambda: seconds)
     return waiting.wish(request, context).seconds
 
 

@@ -56,6 +56,7 @@ def test_it_keeps_all_it_is_told_and_listens_to_its_owner_only(server: EmbeddedR
     assert settings["appendfsync"] == "everysec"
     assert settings["maxmemory-policy"] == "noeviction"
     assert settings["stream-node-max-bytes"] == "256"
+    assert settings["hash-max-listpack-value"] == "1024"
     folder = server.log.parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "redis.sock").stat().st_mode) == 0o700

@@ -1,4 +1,4 @@
-"""Files on LocalStack, by the deployed API and its S3: up, complete, down, and what is refused."""
+"""Files on LocalStack, by the deployed API and its S3: up, through a task, down, and what is refused."""
 
 from __future__ import annotations
 
@@ -15,6 +15,24 @@ from tests.localstack.project import Answer, Project, copied
 pytestmark = pytest.mark.timeout(600)
 TEXT = b"name,size\nann,1\nbob,2\n"
 PART = 100_000_000
+TASKS = '''
+"""Tasks with files."""
+
+from typing import Annotated
+
+from coatcheck import File, FileRules
+
+
+def turn_round(table: Annotated[File, FileRules(types=["text/csv"])]) -> dict[str, File]:
+    """Turns the lines of a table round."""
+    with table.open() as file:
+        return {"turned": File.of(b"".join(reversed(file.readlines())), name="turned.csv")}
+
+
+def repeat(text: str, times: int) -> str:
+    """Says it again and again."""
+    return text * times
+'''
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +40,9 @@ def shelf(localstack: str, redis_url: str, tmp_path_factory: pytest.TempPathFact
     """The project as the stack ``shelf``, with a bucket of its own."""
     copy = copied(tmp_path_factory.mktemp("shelf"))
     with Project(copy, "shelf", endpoint=localstack, redis_url=redis_url) as project:
+        (copy / "worker_image" / "tasks" / "filed.py").write_text(TASKS)
         project.deploy("--parameter", "Namespace=shelf")
+        project.start_workers(COATCHECK_NAMESPACE="shelf")
         yield project
 
 
@@ -30,10 +50,10 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def announce(project: Project, data: bytes, told: str | None = None, token: str | None = None) -> Any:
+def announce(project: Project, data: bytes, told: str | None = None, kind: str = "text/csv") -> Any:
     """A new upload. Takes what its SHA-256 shall be."""
-    file = {"name": "übersicht.csv", "type": "text/csv", "size": len(data)}
-    answer = project.ask("uploads", file | ({"sha256": told} if told else {}), token=token)
+    file = {"name": "übersicht.csv", "type": kind, "size": len(data)}
+    answer = project.ask("uploads", file | ({"sha256": told} if told else {}))
     assert answer.status == 201, answer.document
     return answer.document
 
@@ -48,6 +68,16 @@ def send(part: Mapping[str, Any], data: bytes) -> int:
     except HTTPError as error:
         with error:
             return error.code
+
+
+def uploaded(project: Project, data: bytes, told: str | None = None, kind: str = "text/csv") -> Any:
+    """A file that has been uploaded."""
+    upload = announce(project, data, told, kind)
+    for part in upload["parts"]:
+        assert send(part, data[(part["number"] - 1) * PART :][: part["size"]]) == 200
+    answer = project.ask(f"uploads/{upload['id']}/complete", {})
+    assert answer.status == 200, answer.document
+    return answer.document
 
 
 def fetch(url: str) -> Answer:
@@ -81,6 +111,37 @@ def test_a_link_is_good_for_what_it_says_only(shelf: Project) -> None:
     for changed in (url.replace("Expires=1200", "Expires=9999"), url.replace("csv", "html"), url[:-1]):
         assert changed != url
         assert fetch(changed).status == 403
+
+
+def test_a_task_takes_a_file_and_returns_one(shelf: Project) -> None:
+    file = uploaded(shelf, TEXT, sha256(TEXT))
+    answer = shelf.ask("tasks/filed.turn_round", {"table": {"$file": file["$file"]}})
+    assert answer.status == 202, answer.document
+    assert fetch(answer.document["arguments"]["table"]["url"]).body == TEXT
+    job = shelf.finished(answer.document["id"])
+    turned = job["result"]["turned"]
+    assert (turned["name"], turned["type"], turned["size"]) == ("turned.csv", "text/csv", len(TEXT))
+    got = fetch(turned["url"])
+    assert (got.status, got.body) == (200, b"bob,2\nann,1\nname,size\n")
+    assert turned["sha256"] == sha256(got.body)
+    again = shelf.ask("tasks/filed.turn_round", {"table": {"$file": turned["$file"]}})
+    turned = shelf.finished(again.document["id"])["result"]["turned"]
+    assert fetch(turned["url"]).body == TEXT
+
+
+def test_a_large_result_comes_from_s3(shelf: Project) -> None:
+    answer = shelf.ask("tasks/filed.repeat", {"text": "word ", "times": 100_000})
+    job = shelf.finished(answer.document["id"])
+    assert (job["status"], job["result"]) == ("finished", None)
+    assert fetch(job["result_file"]["url"]).document == "word " * 100_000
+
+
+def test_a_file_of_another_type_or_that_is_not_there_is_not_given_to_a_job(shelf: Project) -> None:
+    picture = uploaded(shelf, b"GIF89a", kind="image/gif")["$file"]
+    for file_id in (picture, announce(shelf, TEXT)["id"], picture[:-1] + "?"):
+        answer = shelf.ask("tasks/filed.turn_round", {"table": {"$file": file_id}})
+        assert answer.status == 422
+        assert answer.document["errors"][0]["pointer"].startswith("/table")
 
 
 def test_another_content_length_or_type_is_refused_by_s3(shelf: Project) -> None:
@@ -117,3 +178,12 @@ def test_what_is_deleted_is_gone_from_s3(shelf: Project) -> None:
     url = shelf.ask(f"uploads/{upload['id']}/complete", {}).document["url"]
     assert shelf.ask(f"uploads/{upload['id']}", method="DELETE").status == 204
     assert fetch(url).status == 404
+
+
+def test_parts_that_make_another_file_than_was_told_fail_the_job(shelf: Project) -> None:
+    data = b"a line\n" * (PART // 7 + 1)
+    file = uploaded(shelf, data, sha256(b"another"))
+    answer = shelf.ask("tasks/filed.turn_round", {"table": {"$file": file["$file"]}})
+    job = shelf.finished(answer.document["id"])
+    assert (job["status"], job["error"]["type"]) == ("failed", "FileError")
+    assert sha256(data) in job["error"]["message"]

@@ -18,8 +18,8 @@ from coatcheck.files import s3
 from coatcheck.files.ids import key_of, new_upload_id
 from coatcheck.files.store import PartLink, open_store
 from coatcheck.settings import Settings, load
-from tests.coatcheck.files.contract import *  # noqa: F403 (the tests)
-from tests.coatcheck.files.contract import LARGE, PART, Place, content, written
+from tests.coatcheck.files.test_contract import *  # noqa: F403 (the tests)
+from tests.coatcheck.files.test_contract import LARGE, PART, Place, content, written
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -88,7 +88,7 @@ def settings(bucket: str, localstack: str, monkeypatch: pytest.MonkeyPatch) -> S
     )
 
 
-@pytest.fixture
+@pytest.fixture  # type: ignore[no-redef]
 def place(settings: Settings) -> Place:
     return InS3(settings)
 

@@ -74,6 +74,10 @@ def test_a_kept_result_takes_no_whole_node_of_a_stream(made: Stack) -> None:
     assert made["RedisParameters"]["Properties"]["stream-node-max-bytes"] == "256"
 
 
+def test_a_job_with_more_than_a_few_arguments_takes_little_memory(made: Stack) -> None:
+    assert made["RedisParameters"]["Properties"]["hash-max-listpack-value"] == "1024"
+
+
 @pytest.mark.parametrize(
     ("node", "percent"), [("cache.t4g.micro", "50"), ("cache.t4g.small", "25"), ("cache.r7g.large", "25")]
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import redis
 
 from coatcheck import submit as submit_in_a_task
 from coatcheck.adapter import QueueAdapter
-from coatcheck.job import Job, JobStatus, is_job_id, new_job_id, utcnow
+from coatcheck.connection import connect
+from coatcheck.errors import UnavailableError
+from coatcheck.job import Job, JobStatus, Submission, is_job_id, new_job_id, utcnow
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings, load
 from infra.embedded import EmbeddedRedis
@@ -32,7 +35,10 @@ def finish(adapter: QueueAdapter, start_pool: StartPool, submit: Submit) -> Subm
 
 def ended(adapter: QueueAdapter, job_id: str) -> Job:
     def over() -> Job | None:
-        now = adapter.get(job_id)
+        try:
+            now = adapter.get(job_id)
+        except UnavailableError:
+            return None
         return now if now.ended else None
 
     return eventually(over, seconds=60, what=f"{job_id} ends")
@@ -165,12 +171,46 @@ def test_a_task_that_is_retried_gets_the_same_children(
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A server of the test's own, which it may stop."""
+def with_files(settings: Settings, client: redis.Redis, tmp_path: Path) -> QueueAdapter:
+    """An adapter where files are kept in a folder."""
+    return QueueAdapter(client, replace(settings, files=f"file://{tmp_path / 'files'}"))
+
+
+def test_children_are_given_files(with_files: QueueAdapter, start_pool: StartPool, tmp_path: Path) -> None:
+    start_pool(COATCHECK_FILES=f"file://{tmp_path / 'files'}")
+    [first] = with_files.submit([Submission("family.make_file", {}, "default", 60, 600)])
+    table = {"table": {"$result": first.id}}
+    [job] = with_files.submit([Submission("family.hand_on", table, "default", 60, 600, after=(first.id,))])
+    parent = ended(with_files, job.id)
+    assert parent.status is JobStatus.FINISHED, parent.error
+    children = [ended(with_files, child) for child in parent.result]
+    assert [child.result for child in children] == ["returned", "made", "returned"], children
+
+
+def test_a_child_with_a_file_is_the_same_in_the_next_run(
+    with_files: QueueAdapter, start_pool: StartPool, tmp_path: Path
+) -> None:
+    start_pool(COATCHECK_FILES=f"file://{tmp_path / 'files'}")
+    arguments = {"journal": str(tmp_path / "journal")}
+    [job] = with_files.submit([Submission("family.hand_on_twice", arguments, "default", 60, 600, retries=1)])
+    parent = ended(with_files, job.id)
+    assert (parent.status, parent.attempt) == (JobStatus.FINISHED, 2), parent.error
+    assert parent.children == (parent.result,)
+    assert ended(with_files, parent.result).result == "same"
+
+
+def test_while_redis_is_away_the_task_waits(tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-def away(server: EmbeddedRedis) -> Settings:
-    return load({"REDIS_URL": server.url})
+        settings = load({"REDIS_URL": server.url})
+        adapter = QueueAdapter(connect(settings), settings)
+        with PoolProcess(settings, tmp_path / "pool.log", WORKER_LEASE="3") as pool:
+            arguments = {"path": str(tmp_path / "go")}
+            [job] = adapter.submit([Submission("family.one_later", arguments, "default", 60, 600)])
+            eventually(lambda: adapter.get(job.id).status is JobStatus.STARTED, what="it runs")
+            server.stop()
+            (tmp_path / "go").touch()
+            eventually(lambda: "its child waits" in pool.text(), what="the child waits")
+            server.start()
+            parent = ended(adapter, job.id)
+            assert (parent.status, parent.attempt) == (JobStatus.FINISHED, 1), parent.error
+            assert ended(adapter, parent.result).result == 42 and parent.children == (parent.result,)

@@ -352,7 +352,7 @@ def test_a_child_whose_submission_is_cut_off_is_there_once(
     commands = every_cut(
         prepare, lambda world: world.worker.run_one(wait=True), check, cut, proxy, make_world
     )
-    assert "submit" in commands
+    assert "submit_linked" in commands
 
 
 # The janitor

@@ -22,7 +22,7 @@ end
 -- of these there are for each queue. A job is there when the client repeats a call whose answer was lost.
 local function read_jobs(last)
   local ids, new, counts = {}, {}, {}
-  for i = 6, last, 2 do
+  for i = 3, last, 2 do
     local job = cjson.decode(ARGV[i])
     local id, queue = job[1], job[2]
     if redis.call('EXISTS', key('job', id)) == 0 then

@@ -7,10 +7,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
-from coatcheck import submit, task
+from coatcheck import File, submit, task
 from coatcheck.errors import ProblemError
 from tests.support.tasks.odd import add, echo
 
@@ -18,6 +19,13 @@ from tests.support.tasks.odd import add, echo
 def one(queue: str | None = None, delay: float = 0) -> str:
     """Submits a child, by its function."""
     return submit(add, {"left": 40}, queue=queue, delay=delay)
+
+
+def one_later(path: str) -> str:
+    """Waits until a file exists, and then submits a child."""
+    while not Path(path).exists():
+        time.sleep(0.02)
+    return submit(add, {"left": 40})
 
 
 def chain(if_failed: str = "cancel") -> list[str]:
@@ -50,6 +58,35 @@ def attempt_what_is_no_json() -> str:
 def alike(count: int) -> list[str]:
     """Submits children that do not differ."""
     return [submit(echo, {"value": 1}) for _ in range(count)]
+
+
+def hand_on(table: File) -> list[str]:
+    """Submits children with the file that it was given, and with one that it makes; one takes the other's."""
+    made = File.of(b"made", name="made.txt")
+    first = submit(read_file, {"file": table})
+    second = submit(read_file, {"file": made})
+    returned = submit(make_file)
+    return [first, second, submit(read_file, {"file": {"$result": returned}})]
+
+
+def read_file(file: File) -> str:
+    """Tells what is in a file."""
+    return file.path.read_text()
+
+
+def make_file() -> File:
+    """Returns a file."""
+    return File.of(b"returned", name="returned.txt")
+
+
+@task(retries=1)
+def hand_on_twice(journal: str) -> str:
+    """Submits a child with a file, and fails in its first run."""
+    child = submit(read_file, {"file": File.of(b"same", name="same.txt")})
+    if not Path(journal).exists():
+        Path(journal).touch()
+        raise RuntimeError("the first run fails")
+    return child
 
 
 def crowd(count: int) -> list[str]:

@@ -1,18 +1,17 @@
-"""What every store keeps to, as tests: of a folder on this machine, and of S3 on LocalStack.
-
-Whoever imports them has a fixture ``place``.
-"""
+"""What every store keeps to: a folder here; S3, as another ``place``, in tests/localstack/test_store.py."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import time
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from coatcheck.errors import FileMismatchError, UploadIncompleteError
+from coatcheck.errors import CoatcheckError, FileMismatchError, UploadIncompleteError
+from coatcheck.files.folder import FolderStore
 from coatcheck.files.ids import key_of, new_upload_id
 from coatcheck.files.store import Part, PartLink, Store, Stored, Upload
 
@@ -35,6 +34,34 @@ class Place(Protocol):
 
     def fetch(self, link: str) -> tuple[bytes, str, str] | None:
         """What a link gives: the content, the name to save it under, the type. None: it was refused."""
+
+
+class InFolder:
+    """What the local server does with links, without it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = FolderStore(folder)
+
+    def send(self, link: PartLink, data: bytes, *, kind: str | None = None) -> bool:
+        kind = kind or link.headers.get("Content-Type", "")
+        try:
+            self.store.receive(link.url, io.BytesIO(data), len(data), kind)
+        except CoatcheckError:
+            return False
+        return True
+
+    def fetch(self, link: str) -> tuple[bytes, str, str] | None:
+        try:
+            file, name, kind = self.store.find(link)
+        except CoatcheckError:
+            return None
+        with file:
+            return file.read(), name, kind
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return InFolder(tmp_path / "files")
 
 
 def sha256(data: bytes) -> str:

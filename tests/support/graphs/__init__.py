@@ -1,0 +1,1 @@
+"""A task for graphs of jobs: COATCHECK_TASKS=tests.support.graphs."""
