@@ -453,6 +453,19 @@ def test_a_job_whose_dependency_was_deleted_is_canceled_by_a_janitor(
     assert "is not kept any more" in error.message
 
 
+def test_what_comes_after_a_job_that_is_deleted_while_it_runs_is_canceled_at_its_end(
+    adapter: QueueAdapter, worker: WorkerByHand, client: redis.Redis, status: Statuses, keys: Keys
+) -> None:
+    first = make()
+    second = make(first)
+    adapter.submit([first, second])
+    run = worker.begin()
+    client.delete(keys.job(first.id))
+    assert worker.end(*run) == "lost"
+    assert status(second) == ["canceled"]
+    assert not client.exists(keys.dependents(first.id))
+
+
 def test_plain_jobs_leave_no_trace_of_dependencies(
     adapter: QueueAdapter, worker: WorkerByHand, client: redis.Redis, keys: Keys, submit: Callable[..., Job]
 ) -> None:
