@@ -22,14 +22,13 @@ from coatcheck.errors import CatalogError, FileError
 from coatcheck.files.info import TYPE, UNKNOWN_TYPE, FileInfo, name_fault, read_info
 from coatcheck.files.places import FILE
 from coatcheck.files.rules import FORMAT, MAX_SIZE, TYPES, fault
-from coatcheck.files.workspace import Loose, Workspace, current
+from coatcheck.files.workspace import Given, Loose, Workspace, current
 
 PATTERN = re.compile(r"[a-z0-9!#$&^_.+*-]+/[a-z0-9!#$&^_.+*-]+")
 SCHEMA = {
     "type": "object",
     "format": FORMAT,
-    "title": "File",
-    "properties": {FILE: {"type": "string", "title": "Id"}},
+    "properties": {FILE: {"type": "string"}},
     "required": [FILE],
 }
 """The JSON Schema of an argument."""
@@ -183,6 +182,16 @@ def document_of(file: File) -> dict[str, Any]:
     if workspace is None:
         raise FileError("a file can be returned only where files are kept: COATCHECK_FILES names a place")
     return file._content.keep(workspace, file.name, file.type).document()
+
+
+def argument_of(file: File) -> dict[str, Any]:
+    """What stands for a file in the arguments of a child: one that the task was given is handed on as it is.
+
+    Raises FileError.
+    """
+    if isinstance(file._content, Given):
+        return file._content.info.document()
+    return document_of(file)
 
 
 def _validated(value: Any) -> File:

@@ -15,6 +15,9 @@ from typing import Any
 
 from coatcheck.catalog import TaskSpec
 from coatcheck.errors import MAX_ERRORS, FieldError, InvalidArgumentsError
+from coatcheck.files.ids import read_id
+from coatcheck.files.places import FILE
+from coatcheck.files.rules import is_file
 from coatcheck.json_pointer import pointer_of
 from coatcheck.lenient import GIVEN, is_given, lenient, opened, strict
 
@@ -31,6 +34,9 @@ FORMATS: dict[str, str | Callable[[str], bool]] = {
     GIVEN["format"]: is_given,
     "uuid": r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z",
 }
+
+A_FILE = "file"
+"""Stands among the JSON types that a schema allows for a file, which is an object."""
 
 BOUNDS = {
     "minimum": "must be at least {}",
@@ -284,6 +290,9 @@ def _alternatives(schemas: Iterable[Any]) -> list[str]:
         if not isinstance(schema, dict):
             continue
         schema = strict(schema)
+        if is_file(schema):
+            names.append('a file, {"$file": id}')
+            continue
         title = schema.get("title") if "properties" in schema else None
         kind = schema.get("format") or title or schema.get("type")
         if kind is None and "$ref" in schema:
@@ -295,9 +304,9 @@ def _alternatives(schemas: Iterable[Any]) -> list[str]:
 def coerce_form(spec: TaskSpec, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Arguments from the fields of an HTML form, which are all text, by the types of the schema.
 
-    A repeated field, or a field whose schema is an array, becomes a list. Objects are read as JSON. An
-    empty field is left out, or null if it is required, unless an empty text is what its schema takes.
-    What can't be converted stays text, for ``validate`` to refuse.
+    A repeated field, or a field whose schema is an array, becomes a list. Objects are read as JSON, and a
+    file's id is a file. An empty field is left out, or null if it is required, unless an empty text is what
+    its schema takes. What can't be converted stays text, for ``validate`` to refuse.
     """
     properties = spec.schema.get("properties", {})
     definitions = spec.schema.get("$defs", {})
@@ -360,11 +369,15 @@ def _kinds(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> set[str
     kinds: set[str] = set()
     for option in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
         kinds |= _kinds(option, definitions)
+    if is_file(schema):
+        kinds.add(A_FILE)
     kind = schema.get("type", ())
     return kinds | ({kind} if isinstance(kind, str) else set(kind))
 
 
 def _coerced(text: str, kinds: set[str]) -> Any:
+    if A_FILE in kinds and read_id(text.strip()) is not None:
+        return {FILE: text.strip()}
     if "boolean" in kinds and text.lower() in ("true", "on", "yes", "1", "false", "off", "no", "0"):
         return text.lower() in ("true", "on", "yes", "1")
     for kind, pattern, convert in (("integer", INTEGER, int), ("number", NUMBER, _finite)):

@@ -73,7 +73,7 @@ class Delivery:
 
     def fill(self, run: Run) -> None:
         """Put other jobs' results into its arguments. Raises MalformedJobError: they are not there."""
-        run.arguments = self._results.put_into(run.arguments, run.after)
+        run.arguments, run.large = self._results.put_into(run.arguments, run.after)
         run.borrows = False
 
     def renew(self, run: Run) -> str:

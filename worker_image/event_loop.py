@@ -174,7 +174,10 @@ class _Loop:
         try:
             async with scope:
                 with self._work.files.of(job) as workspace:
-                    value = await runner.begin(self._work.tasks, job["task"], job["arguments"])
+                    arguments = job["arguments"]
+                    if job["large"]:
+                        arguments = await asyncio.to_thread(self._work.files.arguments, job, workspace)
+                    value = await runner.begin(self._work.tasks, job["task"], arguments)
                     if workspace is not None and workspace.used:  # it may take its time
                         return await asyncio.to_thread(self._report, value, workspace)
                     return self._report(value, workspace)

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from coatcheck.codec import dumps
+from coatcheck.errors import FileError
 from coatcheck.files.ids import days_for
 from coatcheck.files.info import RESULT_FILE
 from coatcheck.files.store import open_store
 from coatcheck.files.workspace import Workspace, current
 from coatcheck.settings import Settings
+from worker_image.results import Large, put_large
 
 LARGEST_JSON = 100 * 1024 * 1024
 """Bytes that a result may have as JSON where files are on: it is in memory whole. A larger one is a file."""
@@ -49,6 +51,19 @@ class RunFiles:
         finally:
             current.reset(token)
             workspace.close()
+
+    def arguments(self, job: dict[str, Any], workspace: Workspace | None) -> dict[str, Any]:
+        """The arguments of a run, with other jobs' results that are in files.
+
+        Raises FileError, and what ``put_large`` raises.
+        """
+        found: dict[str, Any] = job["arguments"]
+        if not job["large"]:
+            return found
+        if workspace is None:
+            raise FileError("another job's result is in a file, and COATCHECK_FILES names no place for files")
+        large = [Large(*each) for each in job["large"]]
+        return dict(put_large(found, large, workspace.read))
 
     def report(self, text: str, workspace: Workspace | None) -> dict[str, Any]:
         """What to tell of a result: its JSON, or the file that it became. Raises FileError."""

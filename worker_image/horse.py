@@ -114,7 +114,7 @@ def _run(job: dict[str, Any], work: Work) -> dict[str, Any]:
         signal.setitimer(signal.ITIMER_REAL, job["timeout"])
         try:
             with work.files.of(job) as workspace:
-                value = runner.call(work.tasks, job["task"], job["arguments"])
+                value = runner.call(work.tasks, job["task"], work.files.arguments(job, workspace))
                 return work.files.report(runner.result_json(value, work.files.largest), workspace)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import astuple
 from typing import Any
 
 from worker_image.run import Run
@@ -94,6 +95,7 @@ class HorseProcess:
                 "job": run.job_id,
                 "owner": run.owner,
                 "result_ttl": run.result_ttl,
+                "large": [astuple(each) for each in run.large],
                 "task": run.task,
                 "arguments": run.arguments,
                 "timeout": run.timeout,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import copy
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from coatcheck.codec import MalformedJobError, decode_result, result_file
 from coatcheck.connection import as_text
+from coatcheck.errors import FileError
+from coatcheck.files.info import FileInfo
 from coatcheck.json_pointer import part, pointer_of
 from coatcheck.keys import Keys
 from coatcheck.placeholders import JOB, POINTER, Path, Placeholder, faults, filled, placeholders
@@ -36,6 +41,19 @@ def wanted(arguments: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A result that is kept as a file: its work-horse puts it into the arguments, at ``path``.
+
+    ``pointer`` says which part of it is wanted.
+    """
+
+    path: Path
+    job: str
+    file: dict[str, Any]
+    pointer: str
+
+
 class Results:
     """Takes a client of Redis and the names of the keys."""
 
@@ -43,8 +61,10 @@ class Results:
         self._redis = client
         self._keys = keys
 
-    def put_into(self, arguments: Mapping[str, Any], after: Collection[str]) -> dict[str, Any]:
-        """The arguments with the results that they want, in one round trip.
+    def put_into(
+        self, arguments: Mapping[str, Any], after: Collection[str]
+    ) -> tuple[dict[str, Any], list[Large]]:
+        """The arguments with the results that they want, in one round trip; and those that are in files.
 
         Takes the jobs that this one comes after: of others it gets nothing. Raises RedisError: it may be
         tried again; MissingResultError, UnfitResultError: a result is not there, or has no such part.
@@ -55,14 +75,20 @@ class Results:
                 raise MissingResultError(f"the job does not come after {job_id}, and so has no result of it")
         results = self._read(jobs)
 
+        large: list[Large] = []
+
         def fill(path: Path, placeholder: Placeholder) -> Any:
+            result, pointer = results[placeholder[JOB]], placeholder.get(POINTER, "")
+            if isinstance(result, FileInfo):
+                large.append(Large(path, placeholder[JOB], result.document(), pointer))
+                return None
             try:
-                return part(results[placeholder[JOB]], placeholder.get(POINTER, ""))
+                return part(result, pointer)
             except LookupError as error:
                 place = pointer_of(path)
                 raise UnfitResultError(f"{place}: in the result of {placeholder[JOB]} {error}") from None
 
-        return filled(arguments, fill)
+        return filled(arguments, fill), large
 
     def _read(self, jobs: list[str]) -> dict[str, Any]:
         pipeline = self._redis.pipeline(transaction=False)
@@ -87,12 +113,39 @@ def _result(job_id: str, status: Any, records: Any) -> Any:
 
 
 def result_of(job_id: str, record: Mapping[bytes, bytes]) -> Any:
-    """What a job returned. Takes the newest record of its results. Raises MissingResultError."""
+    """What a job returned, or the file that it is in. Takes the newest record of its results.
+
+    Raises MissingResultError.
+    """
     try:
         result = decode_result(record)
-        large = result_file(result) is not None
     except (ValueError, RecursionError) as error:
         raise MissingResultError(f"the result of {job_id} is damaged: {error}") from error
-    if large:
-        raise MissingResultError(f"the result of {job_id} is in a file, since it is large")
-    return result
+    file = result_file(result)
+    return file if file is not None and file.place.job == job_id else result
+
+
+def put_large(arguments: Mapping[str, Any], large: Sequence[Large], read: Callable[[Any], bytes]) -> Any:
+    """The arguments with the results that are in files, in a work-horse. Takes what reads a file.
+
+    Raises MissingResultError, UnfitResultError.
+    """
+    whole: dict[str, Any] = {}
+    found = copy.deepcopy(dict(arguments))
+    for each in large:
+        if each.job not in whole:
+            try:
+                whole[each.job] = json.loads(read(each.file))
+            except FileError as error:
+                raise MissingResultError(f"the result of {each.job}: {error}") from error
+            except (ValueError, RecursionError) as error:
+                raise MissingResultError(f"the result of {each.job} is damaged: {error}") from error
+        place: Any = found
+        for step in each.path[:-1]:
+            place = place[step]
+        try:
+            place[each.path[-1]] = part(whole[each.job], each.pointer)
+        except LookupError as error:
+            where = pointer_of(each.path)
+            raise UnfitResultError(f"{where}: in the result of {each.job} {error}") from None
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.codec import (
     MalformedJobError,
@@ -19,6 +19,9 @@ from coatcheck.job import JobError
 from coatcheck.placeholders import placeholders
 from coatcheck.settings import DAY
 from coatcheck.signing import BadSignatureError, Signatures
+
+if TYPE_CHECKING:
+    from worker_image.results import Large
 
 HARMLESS = (b"0", b"1")
 """How often a job may lose its worker, or a process that it shares with others, before it is run alone."""
@@ -60,6 +63,8 @@ class Run:
         """The jobs that it comes after."""
         self.borrows = False
         """Whether results of theirs are still to be put into its arguments."""
+        self.large: list[Large] = []
+        """Those of them that its work-horse has to read."""
         self.span: dict[str, Any] | None = None
         """What its span is, where tracing is on."""
         self.waited = 0.0

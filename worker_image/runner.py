@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
+from collections.abc import Callable
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from coatcheck.codec import dumps
+from coatcheck.codec import MalformedJobError, dumps
 from coatcheck.errors import CoatcheckError, FileError
 from coatcheck.file import File, document_of
 from coatcheck.job import JobError
@@ -94,29 +95,35 @@ def jsonable(value: Any) -> Any:
     Raises PydanticSerializationError, ValueError, FileError.
     """
     try:
-        return to_jsonable_python(value, inf_nan_mode="null", fallback=_other)
+        return to_jsonable_python(value, inf_nan_mode="null", fallback=with_files(document_of))
     except PydanticSerializationError as error:
         if isinstance(error.__cause__, FileError | TaskTimeoutError):  # of a file in a model
             raise error.__cause__ from None
         raise
 
 
-def _other(value: Any) -> Any:
-    """What pydantic does not know by itself."""
-    if isinstance(value, File):
-        return document_of(value)
-    raise PydanticSerializationError(f"Unable to serialize unknown type: {type(value)}")
+def with_files(file: Callable[[File], Any]) -> Callable[[Any], Any]:
+    """What pydantic asks for what it does not know. Takes what stands for a file."""
+
+    def other(value: Any) -> Any:
+        if isinstance(value, File):
+            return file(value)
+        raise PydanticSerializationError(f"Unable to serialize unknown type: {type(value)}")
+
+    return other
 
 
 def describe(error: BaseException) -> JobError:
     """What a job's document tells of an error that its task raised."""
     kind = "Timeout" if isinstance(error, TaskTimeoutError) else type(error).__qualname__
+    if isinstance(error, MalformedJobError):
+        kind = error.kind
     try:
         message = str(error)
     except Exception:
         message = "(the error's own text can't be made)"
     # Coatcheck's own faults have no frame of the task's: a traceback would only mislead.
-    own = isinstance(error, UnknownTaskError | ArgumentsError | ResultError)
+    own = isinstance(error, UnknownTaskError | ArgumentsError | ResultError | MalformedJobError)
     lines = (
         [f"{kind}: {message}"]
         if own

@@ -23,14 +23,15 @@ from coatcheck.errors import (
     UnknownTaskError,
     problem_classes,
 )
-from coatcheck.file import File, document_of
-from coatcheck.files.places import replaced
+from coatcheck.file import argument_of
+from coatcheck.files.places import FILE, replaced
 from coatcheck.job import CANCEL, MAX_AFTER, RUN, Submission, is_job_id, utcnow
 from coatcheck.json_depth import check_depth
 from coatcheck.json_pointer import pointer_of
 from coatcheck.placeholders import JOB, Path, Placeholder, faults, placeholders
 from coatcheck.task import Order
 from worker_image.discovery import Task, catalog_of
+from worker_image.runner import with_files
 from worker_image.work import Work
 
 MAX_DEPTH = 64
@@ -87,7 +88,11 @@ class Submitter:
 
 def identity(arguments: Mapping[str, Any]) -> str:
     """What tells children of a task apart. Files by what is in them: those of another run have other ids."""
-    return dumps(replaced(dict(arguments), lambda _, file: [file.get(name) for name in ("name", "sha256")]))
+
+    def content(_: Path, file: Mapping[str, Any]) -> Any:
+        return [file.get("name"), file.get("sha256") or file[FILE]]
+
+    return dumps(replaced(dict(arguments), content))
 
 
 def told(submission: Submission) -> dict[str, Any]:
@@ -116,7 +121,7 @@ def problem(slug: str, detail: str, errors: Sequence[Sequence[str]]) -> ProblemE
 def _as_json(arguments: Mapping[str, Any], most: int) -> dict[str, Any]:
     """The arguments as JSON has them. Raises InvalidArgumentsError, PayloadTooLargeError."""
     try:
-        found: dict[str, Any] = to_jsonable_python(dict(arguments), fallback=_file)
+        found: dict[str, Any] = to_jsonable_python(dict(arguments), fallback=with_files(argument_of))
         text = dumps(found)
         check_depth(text, found, MAX_DEPTH)
         size = len(text.encode())
@@ -125,13 +130,6 @@ def _as_json(arguments: Mapping[str, Any], most: int) -> dict[str, Any]:
     if size > most:
         raise PayloadTooLargeError(f"The arguments have {size} bytes as JSON; at most {most} are taken.")
     return found
-
-
-def _file(value: Any) -> Any:
-    """What stands for a file. It is stored as one of the parent's own. Raises FileError, TypeError."""
-    if isinstance(value, File):
-        return document_of(value)
-    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
 def _check(task: Task, arguments: dict[str, Any], later: Set[Any]) -> None:

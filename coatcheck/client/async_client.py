@@ -271,10 +271,12 @@ class AsyncClient(Generic[AsyncTasks]):
                 return answer(response, response.content)
             case Put():
                 # Only the API is told who asks: for a store the link says it all.
-                response = await self._http.send(self._address.to_store(request), auth=None)
+                response = await self._http.send(self._address.to_store(self._http, request), auth=None)
                 return answer(response, response.content)
             case Open():
-                response = await self._http.send(self._address.to_store(request), auth=None, stream=True)
+                response = await self._http.send(
+                    self._address.to_store(self._http, request), auth=None, stream=True
+                )
                 return answer(response, b"", Reading(response, response.aiter_raw(CHUNK)))
             case More(stream):
                 return Answer(200, {}, await anext(stream.chunks, b""))

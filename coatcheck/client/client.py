@@ -268,10 +268,12 @@ class Client(Generic[Tasks]):
                 return answer(response, response.content)
             case Put():
                 # Only the API is told who asks: for a store the link says it all.
-                response = self._http.send(self._address.to_store(request), auth=None)
+                response = self._http.send(self._address.to_store(self._http, request), auth=None)
                 return answer(response, response.content)
             case Open():
-                response = self._http.send(self._address.to_store(request), auth=None, stream=True)
+                response = self._http.send(
+                    self._address.to_store(self._http, request), auth=None, stream=True
+                )
                 return answer(response, b"", Reading(response, response.iter_raw(CHUNK)))
             case More(stream):
                 return Answer(200, {}, next(stream.chunks, b""))

@@ -52,18 +52,20 @@ class Address:
             timeout=self.timeout + call.patience,
         )
 
-    def to_store(self, step: Put | Open) -> httpx.Request:
+    def to_store(self, client: httpx.Client | httpx.AsyncClient, step: Put | Open) -> httpx.Request:
         """The same for a file and its link, which may be relative to the API's address."""
-        method, headers, stream = "GET", dict(step.headers), None
-        if isinstance(step, Put):
-            method, stream = step.method, Piece(step.chunks)
-            headers["Content-Length"] = str(step.size)
+        method = step.method if isinstance(step, Put) else "GET"
+        url = urljoin(f"{self.url}/", step.url)
+        request = client.build_request(method, url, headers=step.headers, timeout=self.timeout)
+        if isinstance(step, Open):
+            return request
+        request.headers["Content-Length"] = str(step.size)
         return httpx.Request(
             method,
-            urljoin(f"{self.url}/", step.url),
-            headers=headers,
-            stream=stream,
-            extensions={"timeout": httpx.Timeout(self.timeout).as_dict()},
+            request.url,
+            headers=request.headers,
+            stream=Piece(step.chunks),
+            extensions=request.extensions,
         )
 
 

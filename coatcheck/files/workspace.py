@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from coatcheck.errors import FileError, FileMismatchError, FilesUnavailableError
 from coatcheck.files.ids import key_of, owner_of, result_id
-from coatcheck.files.info import FileInfo
+from coatcheck.files.info import FileInfo, read_info
 from coatcheck.files.store import Store
 
 PIECE = 1024 * 1024
@@ -90,6 +90,17 @@ class Workspace:
             )
         return path
 
+    def read(self, document: object) -> bytes:
+        """All of a file that is to be in memory: a large result. Raises FileError, ValueError."""
+        info = read_info(document)
+        if info is None:
+            raise ValueError("is no file")
+        path = self.given(info).path
+        try:
+            return path.read_bytes()
+        finally:
+            path.unlink(missing_ok=True)
+
     def keep(self, name: str, kind: str, source: BinaryIO, size: int, sha256: str) -> FileInfo:
         """Store a file as a result of the job. Raises FileError."""
         with self._lock:
@@ -121,7 +132,7 @@ class Given:
     """A file of the arguments: fetched once, when it is asked for."""
 
     def __init__(self, info: FileInfo, workspace: Workspace) -> None:
-        self._info = info
+        self.info = info
         self._workspace = workspace
         self._lock = threading.Lock()
         self._path: Path | None = None
@@ -133,7 +144,7 @@ class Given:
         """Where it is on this machine. Raises FileError."""
         with self._lock:
             if self._path is None:
-                self._path = self._workspace.fetch(self._info)
+                self._path = self._workspace.fetch(self.info)
             return self._path
 
     def keep(self, workspace: Workspace, name: str, kind: str) -> FileInfo:

@@ -11,11 +11,13 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
+from chalicelib.context import current
 from chalicelib.problems import not_found
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional
 from chalicelib.routing import PUBLIC, Route
 from chalicelib.shipping import shipped
+from coatcheck.errors import CoatcheckError
 
 WEB = Path(__file__).with_name("web")
 BASE = "<!-- base -->"
@@ -44,6 +46,10 @@ SECURITY = {
 """The page loads nothing from other hosts, runs no inline script or style, makes no markup or script of text
 (in browsers that know Trusted Types), and is in nobody's frame."""
 
+
+CONTENT = "Content-Security-Policy"
+BY_LINKS = ("img-src", "connect-src")
+"""What the page does with files, whose links may lead to another host."""
 
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 """Never ask again: another version has another address (RFC 8246)."""
@@ -103,7 +109,23 @@ def _shipped(paths: tuple[Path, ...], version: str) -> str:
 
 
 def _file(request: Request, suffix: str, text: str, kept: Mapping[str, str]) -> Answer:
-    return conditional(request, Answer(200, text, {"Content-Type": TYPES[suffix], **kept, **SECURITY}))
+    headers = {"Content-Type": TYPES[suffix], **kept, **SECURITY}
+    if suffix == ".html":
+        headers[CONTENT] = _policy()
+    return conditional(request, Answer(200, text, headers))
+
+
+def _policy() -> str:
+    """What the page may do: with files, where these are too."""
+    policy = SECURITY[CONTENT]
+    try:
+        files = current().adapter.files
+    except CoatcheckError:  # the page is shown all the same, and asks for what tells why
+        return policy
+    if files is not None and files.origin:
+        for directive in BY_LINKS:
+            policy = policy.replace(f"{directive} 'self'", f"{directive} 'self' {files.origin}")
+    return policy
 
 
 ROUTES = (

@@ -6,6 +6,7 @@ Takes the fixtures ``on`` (a ``Both``) and the tasks of ``worker_image/tasks/exa
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -183,6 +184,33 @@ def test_what_is_refused_is_the_problems_own_error(on: Both) -> None:
     with pytest.raises(InvalidArgumentsError) as refused:
         on.do(on.client.submit_many([Order("examples.short_task"), Order("examples.short_task", {"a": 1})]))
     assert [error.pointer for error in refused.value.errors] == ["/jobs/1/arguments/a"]
+
+
+def test_a_file_goes_in_and_another_comes_out(on: Both, tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_text("month,price\nMay,2\nJune,4\n")
+    ticket = on.do(on.client.tasks.examples.plot_table(table=path))
+    result = on.do(ticket.result(timeout=WAIT))
+    assert result["rows"] == 2
+    assert result["columns"] == [{"name": "price", "smallest": 2, "largest": 4, "mean": 3}]
+    plot = result["plot"]
+    assert (plot.name, plot.type) == ("plot.svg", "image/svg+xml")
+    saved = on.do(plot.save(tmp_path))
+    assert saved.read_text().startswith("<svg")
+    assert saved.stat().st_size == plot.size
+    assert b"".join(on.take(plot.stream())) == saved.read_bytes()
+
+
+def test_a_file_is_uploaded_once_for_many_jobs_and_only_where_it_fits(on: Both) -> None:
+    table = on.do(on.client.upload(b"a,b\n1,2\n", "small.csv"))
+    plot_table = on.client.tasks.examples.plot_table
+    tickets = on.do(on.client.submit_many([plot_table.as_order(table=table, column=c) for c in ("a", "b")]))
+    plots = [on.do(ticket.result(timeout=WAIT))["plot"] for ticket in tickets]
+    with pytest.raises(InvalidArgumentsError) as refused:
+        on.do(plot_table(table=plots[0]))
+    assert [error.pointer for error in refused.value.errors] == ["/table"]
+    with pytest.raises(InvalidArgumentsError, match="must be text/csv"):
+        on.do(plot_table(table=Path(__file__)))
 
 
 def test_tasks_queues_and_health_are_told(on: Both) -> None:

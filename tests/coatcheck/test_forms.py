@@ -9,8 +9,11 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from coatcheck import File, FileRules
 from coatcheck.schema import coerce_form, field_errors
 from tests.coatcheck.specs import Comfort, Level, spec
+
+A_FILE = f"d30.{'0' * 24}.{'1' * 36}"
 
 
 class Stop(BaseModel):
@@ -34,6 +37,10 @@ CONVERTED: list[tuple[Any, list[str], Any]] = [
     (Decimal, ["1.5"], 1.5),
     *((bool, [text], True) for text in ("true", "True", "on", "yes", "1")),
     *((bool, [text], False) for text in ("false", "FALSE", "off", "no", "0")),
+    (File, [A_FILE], {"$file": A_FILE}),
+    (File, [f'{{"$file": "{A_FILE}"}}'], {"$file": A_FILE}),
+    (File | None, [f" {A_FILE} "], {"$file": A_FILE}),
+    (list[Annotated[File, FileRules(types=["image/*"])]], [A_FILE], [{"$file": A_FILE}]),
     (int | None, ["5"], 5),
     (int | str, ["5"], 5),
     (int | str, ["five"], "five"),

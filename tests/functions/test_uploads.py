@@ -25,7 +25,7 @@ from coatcheck.job import parse_time, utcnow
 from coatcheck.keys import Keys
 from coatcheck.settings import MIB
 from tests.coatcheck.conftest import WorkerByHand, worker
-from tests.functions.client import Api
+from tests.functions.client import FORM, Api
 from tests.functions.test_owners import As, as_caller
 
 __all__ = ["as_caller", "worker"]
@@ -277,6 +277,34 @@ def test_a_link_stays_the_same_for_a_while_so_that_a_document_does_not_change(
         ends = parse_time(seen.json["arguments"]["table"]["expires_at"]).timestamp()
         assert 900 <= ends - now <= 1200
     assert tags[0] == tags[1] != tags[2]
+
+
+def test_what_is_no_file_is_told_how_one_is_written(desk_api: Api) -> None:
+    values: list[Any] = ["a.csv", 5, []]
+    for value in values:
+        refused = desk_api.post(READ, {"table": value})
+        assert refused.errors == {"/table": 'must be a file, {"$file": id}'}
+    assert desk_api.post(READ, {"table": {}}).errors == {"/table/$file": "is required"}
+
+
+def test_a_form_has_a_file_by_its_id(desk_api: Api) -> None:
+    file_id = uploaded(desk_api)
+    body, headers = f"table={file_id}&more={file_id}&more={file_id}", {"content-type": FORM}
+    shown = desk_api.request("POST", READ, body, headers).json["arguments"]
+    assert shown["table"]["$file"] == file_id and len(shown["more"]) == 2
+
+
+def test_the_page_may_use_the_links_of_a_place_that_is_elsewhere(
+    desk_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = desk_api.get("/").headers["content-security-policy"]
+    assert "img-src 'self'; connect-src 'self';" in own
+    monkeypatch.setattr(FolderStore, "origin", "https://files.example")
+    policy = desk_api.get("/").headers["content-security-policy"]
+    elsewhere = "'self' https://files.example;"
+    assert policy == own.replace(
+        "img-src 'self'; connect-src 'self';", f"img-src {elsewhere} connect-src {elsewhere}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.remote.conftest import Shell
 from tests.support.polling import eventually
 
 COUNT = ("run", "examples.count_slowly")
+PLOT = ("run", "examples.plot_table")
 ID = r"[0-9a-z]{36}"
 CTRL_C = b"\x03"
 FOREVER = ("--to", "1000", "--pause", "1")
@@ -113,6 +114,7 @@ def test_arguments_come_from_files_and_from_standard_input(shell: Shell) -> None
             "argument --start/city: is required",
         ),
         (("run", "examples.plan_trip", "--comfort", "plush"), "argument --comfort: invalid choice: 'plush'"),
+        ((*PLOT, "--table", "@nothing.csv"), "argument --table: nothing.csv can't be read: No such file"),
         ((*COUNT, "--token-file", "nothing"), "--token-file nothing can't be read"),
         ((*COUNT, "--url", "ftp://a"), "'ftp://a' is not the URL of an API"),
     ],
@@ -121,6 +123,56 @@ def test_what_is_wrong_is_told_and_leaves_2(shell: Shell, words: tuple[str, ...]
     done = shell.piped(*words)
     assert (done.status, done.out) == (2, "")
     assert told in done.err
+
+
+@pytest.fixture
+def table(shell: Shell) -> Path:
+    """A table in the folder of the shell."""
+    path = shell.home / "sales.csv"
+    path.write_text("month,price\nMay,2\nJune,4\n")
+    return path
+
+
+def test_a_file_is_sent_and_that_of_the_result_saved(shell: Shell, table: Path) -> None:
+    done = shell.piped(*PLOT, "--table", "@sales.csv", "--output", "plot.svg")
+    assert (done.status, done.json["rows"], done.json["plot"]["name"]) == (0, 2, "plot.svg")
+    assert "plot.svg: written\n" in done.err
+    saved = (shell.home / "plot.svg").read_bytes()
+    assert saved.startswith(b"<svg")
+    assert len(saved) == done.json["plot"]["size"]
+    job = done.err.splitlines()[-1].split()[0]
+    (shell.home / "folder").mkdir()
+    for output, place in (("folder", "folder/plot.svg"), ("new/", "new/plot.svg"), ("p.svg", "p.svg")):
+        again = shell.piped("job", job, "--output", output)
+        assert (again.status, again.json["rows"]) == (0, 2)
+        assert (shell.home / place).read_bytes() == saved
+    assert "can't be written" in shell.piped("job", job, "--output", "nothing/plot.svg").err
+
+
+def test_without_output_it_is_told_how_to_have_the_file(shell: Shell, table: Path) -> None:
+    done = shell.piped(*PLOT, "--table=@sales.csv")
+    assert re.search(rf"^'coatcheck job {ID} --output PATH' saves plot\.svg \(", done.err, re.MULTILINE)
+    quiet = shell.piped(*PLOT, "--table=@sales.csv", "--quiet")
+    assert (quiet.json["rows"], quiet.err) == (2, "")
+
+
+def test_a_result_without_files_is_saved_as_json(shell: Shell) -> None:
+    done = shell.piped(*COUNT, "--to", "2", "--pause", "0", "--output", "count.json")
+    assert (done.status, done.out) == (0, "")
+    assert (shell.home / "count.json").read_text() == "2\n"
+    held = shell.piped(*COUNT, "--delay", "1h", "--detach").out.strip()
+    assert "with --wait its result is saved" in shell.piped("job", held, "--output", "x").err
+    shell.piped("job", held, "--cancel")
+    assert shell.piped("job", held, "--output", "x").status == 3
+
+
+def test_a_terminal_shows_how_far_a_file_is(shell: Shell) -> None:
+    with (shell.home / "large.csv").open("w") as file:
+        file.write("month,price\n" + "May,2\n" * 1_600_000)
+    with shell.terminal(*PLOT, "--table", f"@{file.name}") as terminal:
+        assert re.search(r"sending large\.csv .*━.* (bytes|MB)", terminal.until("sending large.csv"))
+        assert terminal.end(60) == 0
+        assert "sending" not in terminal.screen, "the bar is gone at the end"
 
 
 def test_its_help_tells_the_tasks_own_options(shell: Shell) -> None:

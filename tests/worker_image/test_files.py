@@ -264,3 +264,45 @@ def test_without_a_place_for_files_a_task_is_told_so(
     assert ended(adapter, submit("filed.unread", {"table": keep()})).result == "a.csv"
     large = ended(adapter, submit("filed.rows", {"count": 500_000}))
     assert large.error is not None and large.error.type == "ResultError"
+
+
+@pytest.mark.parametrize("task", ["filed.total", "filed.atotal"])
+def test_a_large_result_is_the_argument_of_the_next_job(
+    finish: Submit, submit: Submit, adapter: QueueAdapter, store: FolderStore, scratch: Path, task: str
+) -> None:
+    first = finish("filed.rows", {"count": 100_000})
+    arguments = {"numbers": {"$result": first.id}, "last": {"$result": first.id, "pointer": "/99999"}}
+    second = finish(task, arguments, after=(first.id,))
+    assert second.result == [sum(range(100_000)), 99_999], second.error
+    assert second.arguments == arguments
+    missing = {"numbers": {"$result": first.id, "pointer": "/rows"}}
+    unfit = finish(task, missing, after=(first.id,))
+    assert unfit.error is not None and unfit.error.type == "ArgumentsError", unfit.error
+    assert "/numbers" in unfit.error.message
+    assert first.result_file is not None
+    store.delete(first.result_file.key)
+    gone = finish(task, arguments, after=(first.id,))
+    assert gone.error is not None and gone.error.type == "MissingResult", gone.error
+    eventually(lambda: left(scratch) == [])
+
+
+def test_a_returned_file_is_the_argument_of_the_next_job(
+    finish: Submit, keep: Keep, store: FolderStore
+) -> None:
+    first = finish("filed.plots", {"texts": ["a", "b"]})
+    place = {"$result": first.id, "pointer": "/model/others/0"}
+    second = finish("filed.copy", {"table": place}, after=(first.id,))
+    assert second.status is JobStatus.FINISHED, second.error
+    assert content(store, second.result, second) == b"b"
+
+
+def test_files_are_handed_on_to_children_which_are_the_same_however_often_the_parent_runs(
+    finish: Submit, keep: Keep, adapter: QueueAdapter, store: FolderStore
+) -> None:
+    table = keep()
+    parent = finish("filed.parent", {"table": table, "again": True}, retries=2)
+    assert parent.status is JobStatus.FINISHED, parent.error
+    first, second = (ended(adapter, adapter.get(child)) for child in parent.result)
+    assert parent.interrupted + parent.attempt > 1 and set(parent.children) == {first.id, second.id}
+    assert first.arguments["table"] == table
+    assert (content(store, first.result, first), content(store, second.result, second)) == (TEXT, b"made")

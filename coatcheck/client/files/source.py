@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO, TypeAlias
 
 from coatcheck.client.errors import TransferError
+from coatcheck.client.files.reference import FileReference
 
 Uploadable: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 """What ``upload`` takes; a text is a path."""
@@ -63,6 +64,8 @@ class Source:
 
 def is_source(value: Any) -> bool:
     """Whether an argument is something to upload: a path, an open file or bytes."""
+    if isinstance(value, FileReference):  # which may be read too, but is where it should be
+        return False
     return isinstance(value, PurePath | bytes) or callable(getattr(value, "read", None))
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from coatcheck import File, FileRules
+from coatcheck import File, FileRules, submit
 
 PIECE = 1024 * 1024
 
@@ -121,3 +121,25 @@ async def numbers(count: int) -> list[int]:
 def forged(value: dict[str, Any]) -> Any:
     """Returns whatever it is told to."""
     return value
+
+
+def parent(table: File, again: bool = False) -> list[str]:
+    """Submits jobs with the file that it was given and one that it makes; the first time it dies then."""
+    made = File.of(b"made", name="made.txt")
+    children = [submit("filed.same", {"table": file}) for file in (table, made)]
+    marker = Path(tempfile.gettempdir(), f"{table.sha256}.parent")
+    if again and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), 9)
+    marker.unlink(missing_ok=True)
+    return children
+
+
+def total(numbers: list[int], last: int = 0) -> list[int]:
+    """Adds up what may be another job's result."""
+    return [sum(numbers), last]
+
+
+async def atotal(numbers: list[int], last: int = 0) -> list[int]:
+    """The same, asynchronous."""
+    return [sum(numbers), last]

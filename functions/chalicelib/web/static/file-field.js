@@ -63,7 +63,9 @@ export function fileControl(schema, place, id) {
           sent = file;
           show();
         },
-        (error) => mine() && empty(error.message),
+        (error) => {
+          if (mine()) empty(error.message);
+        },
       ),
     };
     show();

@@ -47,6 +47,7 @@ export class Upload {
     this.#id = data.id;
     this.#learn(data);
     const size = data.part_size ?? file.size;
+    /** @type {{number: number, sha256?: string}[]} */
     const parts = [];
     for (let number = 1; number <= data.count; number++) {
       const piece = file.slice((number - 1) * size, number * size);
