@@ -28,5 +28,5 @@ else
 end
 redis.call('HSET', KEYS[1], 'cancel_token', token)
 finish(id, queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
-if unsettled then settle() end
+if unsettled then settling().all() end
 return {'job', shown(id)}

@@ -178,11 +178,11 @@ local function settle_dependent(id, job)
   local unended = not ended[job.status]
   if not unended and not job.given_up then return false end
   if job.status == 'deferred' or job.given_up then
-    local may = verdict(job.dependencies, job.tolerant)
+    local may = settling().verdict(job.dependencies, job.tolerant)
     if may ~= (job.given_up and 'never' or 'wait') then
       found('not-settled', job.status, function()
-        settle_one(id)
-        settle()
+        settling().one(id)
+        settling().all()
       end)
       return mode == 'mend'
     end
@@ -191,7 +191,7 @@ local function settle_dependent(id, job)
     local other = read(each)
     if other.exists and (unended or other.status ~= 'finished')
         and ask('SISMEMBER', dependents_of(each), id) == 0 then
-      found('unknown-to-dependency', each, function() join(id, job.dependencies) end)
+      found('unknown-to-dependency', each, function() settling().join(id, job.dependencies) end)
       return false
     end
   end

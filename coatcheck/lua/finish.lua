@@ -140,7 +140,7 @@ end
 
 even_when_full()
 local answer = {conclude()}
-if unsettled then settle() end
+if unsettled then settling().all() end
 local first = begin_next(executions[1], false, answer)
 local second = begin_next(executions[2], true, answer)
 if redis.call('EXISTS', key('worker', worker) .. ':executions') == 0 then show_state(worker, 'idle') end

@@ -2,4 +2,4 @@
 -- See to jobs of whose dependencies one has changed, and nobody has seen to since. ARGV: prefix. Returns whether
 -- some are left.
 even_when_full()
-return settle() and 1 or 0
+return settling().all() and 1 or 0

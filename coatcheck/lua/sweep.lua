@@ -65,5 +65,5 @@ for _, member in ipairs(found) do
     end
   end
 end
-if unsettled then settle() end
+if unsettled then settling().all() end
 return done

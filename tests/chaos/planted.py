@@ -283,7 +283,7 @@ BUGS = (
         "a job waits for one of those that it comes after, not for all",
         "graphs",
         frozenset({"in order"}),
-        (Edit("coatcheck/lua/parts/settling.lua", "      answer = 'wait'\n", ""),),
+        (Edit("coatcheck/lua/parts/settling.lua", "        answer = 'wait'\n", ""),),
     ),
     Bug(
         "what was canceled because of a job does not come back with it",
@@ -292,8 +292,8 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/parts/settling.lua",
-                "    if may == 'never' then\n      let_go",
-                "    if true then\n      let_go",
+                "      if may == 'never' then\n        let_go",
+                "      if true then\n        let_go",
             ),
         ),
     ),

@@ -18,7 +18,7 @@ import redis
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import as_text, connect
 from coatcheck.errors import ConflictError, UnavailableError
-from coatcheck.job import Job, JobStatus, Submission, utcnow
+from coatcheck.job import RUN, Job, JobStatus, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts, source
 from coatcheck.settings import Settings
@@ -27,10 +27,11 @@ from tests.support.cutting import CUTS, Cut, CuttingProxy, without_waiting
 from tests.support.invariants import violations
 
 HOUR = timedelta(hours=1)
+BATCH = new_job_id()
 
 
-def submission(number: int = 1, **options: Any) -> Submission:
-    return Submission("odd.add", {"left": number}, "default", 60, 600, **options)
+def submission(number: int = 1, queue: str = "default", **options: Any) -> Submission:
+    return Submission("odd.add", {"left": number}, queue, 60, 600, **options)
 
 
 @dataclass
@@ -183,6 +184,32 @@ def submitting(
     return Operation(prepare, act, check, ("submit",))
 
 
+def submitting_a_chain() -> Operation:
+    """Jobs that come after each other, in a batch and with a parent."""
+
+    def prepare(world: World) -> None:
+        world.put()
+        world.worker.begin()
+        parent = world.job.id
+        first, second = submission(0, parent=parent), submission(1, parent=parent)
+        world.submissions = [first, replace(second, after=(first.id,))]
+
+    def act(world: World) -> list[Job]:
+        return world.adapter.submit(world.submissions, batch=BATCH)
+
+    def check(world: World, answer: list[Job] | None) -> None:
+        assert len(world.statuses()) in ((3,) if answer is not None else (1, 3)), "all or none"
+        act(world)
+        first, second = world.submissions
+        assert world.job.children == (first.id, second.id)
+        assert world.client.hget(world.keys.batch(BATCH), "open") == b"2"
+        assert world.worker.run() == first.id
+        assert world.worker.run() == second.id
+        assert world.client.ttl(world.keys.batch(BATCH)) > 0
+
+    return Operation(prepare, act, check, ("submit_linked",))
+
+
 # Cancel and retry
 
 
@@ -252,11 +279,26 @@ def delayed(world: World) -> None:
 
 
 def deferred(world: World) -> None:
-    """By RQ's own tools: Coatcheck defers nothing."""
+    """By RQ's own tools, so that nobody knows what it waits for."""
     job = world.put()
     world.client.lrem(world.keys.queue("default"), 1, job.id)
     world.client.hset(world.keys.job(job.id), "status", "deferred")
     world.client.zadd(world.keys.registry("deferred", "default"), {job.id: 1e12})
+
+
+def awaited(world: World, **options: Any) -> None:
+    """With two jobs that come after it, one after the other, and one that runs however it ends."""
+    first = world.put(**options)
+    second = submission(2, queue="other", after=(first.id,))
+    third = submission(3, queue="other", after=(second.id,))
+    other = submission(4, queue="other", after=(first.id,), if_failed=RUN)
+    world.direct.submit([second, third, other])
+
+
+def awaited_and_failed(world: World) -> None:
+    awaited(world, retries=1)
+    world.worker.run("failed")
+    world.worker.run("failed")
 
 
 def failed(world: World) -> None:
@@ -282,12 +324,15 @@ OPERATIONS = {
     "submit a batch again with its key": submitting(JobStatus.QUEUED, 3, "k", again=True),
     "submit for later": submitting(JobStatus.SCHEDULED, at=utcnow() + HOUR),
     "submit for later with a key": submitting(JobStatus.SCHEDULED, key="k", at=utcnow() + HOUR),
+    "submit a chain": submitting_a_chain(),
     "cancel queued": canceling(waiting),
     "cancel taken": canceling(taken),
     "cancel scheduled": canceling(delayed),
     "cancel deferred": canceling(deferred),
+    "cancel what others come after": canceling(awaited),
     "stop": stopping(),
     "retry failed": retrying(failed, 3),
+    "retry what others come after": retrying(awaited_and_failed, 3),
     "retry stopped": retrying(stopped, 2),
     "retry canceled": retrying(canceled, 1),
 }

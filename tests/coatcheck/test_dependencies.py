@@ -101,6 +101,7 @@ def test_what_comes_after_a_failure_is_canceled_down_to_the_last(
     adapter.submit([first, second, third])
     worker.run(outcome)
     assert status(first, second, third) == [outcome, "canceled", "canceled"]
+    assert adapter.get(third.id).enqueued_at is None
     errors = [adapter.get(each.id).error for each in (second, third)]
     assert [error and error.type for error in errors] == ["DependencyFailed"] * 2
     causes = (first, second)
@@ -451,6 +452,19 @@ def test_a_job_whose_dependency_was_deleted_is_canceled_by_a_janitor(
     error = adapter.get(second.id).error
     assert error is not None
     assert "is not kept any more" in error.message
+
+
+def test_what_comes_after_a_job_that_is_deleted_while_it_runs_is_canceled_at_its_end(
+    adapter: QueueAdapter, worker: WorkerByHand, client: redis.Redis, status: Statuses, keys: Keys
+) -> None:
+    first = make()
+    second = make(first)
+    adapter.submit([first, second])
+    run = worker.begin()
+    client.delete(keys.job(first.id))
+    assert worker.end(*run) == "lost"
+    assert status(second) == ["canceled"]
+    assert not client.exists(keys.dependents(first.id))
 
 
 def test_plain_jobs_leave_no_trace_of_dependencies(

@@ -49,18 +49,24 @@ end
 -- Link jobs that were created, and see what becomes of those that come after others. Returns for each of them that
 -- does not wait its number, and what is shown of it.
 local function link(links, ids, new, owner)
+  local settled = settling()
   link_batch(links, ids, owner)
   link_parent(links, ids)
+  local dependents = {}
   for number, id in ipairs(ids) do
     local after = new[id] and after_of(links, number)
     if after then
-      defer(id, redis.call('HGET', key('job', id), 'origin'), after)
+      settled.tell_rq(id, after)
+      settled.put_aside(id, redis.call('HGET', key('job', id), 'origin'))
       for _, each in ipairs(after) do
+        dependents[each] = dependents[each] or {}
+        table.insert(dependents[each], id)
         if not new[each] then unsettled = redis.pcall('ZADD', UNSETTLED, 1, id) end
       end
     end
   end
-  if unsettled then settle() end
+  for each, those in pairs(dependents) do settled.tell(each, those) end
+  if unsettled then settled.all() end
   local answer = {}
   for number, id in ipairs(ids) do
     if after_of(links, number) and job_fields(id, 'status')[1] ~= 'deferred' then

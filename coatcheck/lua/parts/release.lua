@@ -1,4 +1,4 @@
--- Needs: keys, calendar, values
+-- Needs: keys, calendar, values, dependencies
 
 -- Count a worker that a job lost, or a process that it shared. Returns how many there were, and their names.
 local function lose(id, worker)
@@ -24,5 +24,9 @@ end
 local function gone(id)
   if redis.call('TYPE', key('job', id)).ok == 'hash' then return false end
   redis.call('DEL', key('results', id), key('log', id))
+  if redis.call('EXISTS', dependents_of(id)) == 1 then
+    unsettle(id)
+    redis.call('DEL', dependents_of(id))
+  end
   return true
 end
