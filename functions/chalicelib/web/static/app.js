@@ -107,7 +107,7 @@ function show() {
     newest.start();
     form.choose(parseRoute(location.hash).params.get("task"));
   }
-  const here = parseRoute(location.hash).view;
+  const here = parseRoute(location.hash).view.replace("batches", "jobs"); // these are below them
   for (const link of document.querySelectorAll("#views a")) {
     const there = parseRoute(/** @type {HTMLAnchorElement} */ (link).hash).view;
     if (there === here) link.setAttribute("aria-current", "page");

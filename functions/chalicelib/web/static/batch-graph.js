@@ -158,7 +158,7 @@ class Place {
           h("span", { class: "crumb-number" }, ticketNumber(id)),
           " ",
           this.#word,
-          after.length > 0 && h("span", { class: "unseen" }, `, after ${after.map(ticketNumber).join(", ")}`),
+          after.length > 0 && h("span", { class: "unseen" }, ` after ${after.map(ticketNumber).join(", ")}`),
         ),
         this.#bar,
       ),

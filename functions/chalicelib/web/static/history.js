@@ -47,6 +47,7 @@ export function steps(job, attempts) {
   found.push(...earlier(job, attempts, begun ? job.attempt - 1 : job.attempt));
   if (job.status === "scheduled" && job.scheduled_for)
     found.push({ word: "Not before", at: job.scheduled_for, state: "now" });
+  else if (job.status === "deferred") found.push({ word: "Waits for other jobs", state: "now" });
   else if (job.enqueued_at)
     found.push({
       word: job.attempt > (begun ? 1 : 0) ? "Queued again" : "Queued",

@@ -207,7 +207,7 @@ export class JobPage {
       ...fact("Parent", parent && ticketLink(parent)),
       ...fact("Children", ...ticketLinks(children)),
     );
-    this.#hint.replaceChildren(hint(job), ...(status === "deferred" ? ticketLinks(after) : []));
+    this.#hint.replaceChildren(h("span", {}, hint(job), ...(status === "deferred" ? ticketLinks(after) : [])));
     this.#hint.hidden = !this.#hint.textContent;
   }
 }
