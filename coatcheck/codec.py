@@ -398,7 +398,9 @@ def _time(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:
 
 def _enqueued_as_created(fields: Mapping[bytes, bytes], status: JobStatus) -> datetime | None:
     """When a job was put on its queue for which that is not written: as it was created, unless for later."""
-    later = status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) or b"scheduled_for" in fields
+    waits = status in (JobStatus.SCHEDULED, JobStatus.DEFERRED)
+    waited = status is JobStatus.CANCELED and b"failed_dependency" in fields
+    later = waits or waited or b"scheduled_for" in fields
     return None if later else _time(fields, b"created_at")
 
 
