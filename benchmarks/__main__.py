@@ -9,7 +9,17 @@ import argparse
 import sys
 from dataclasses import replace
 
-from benchmarks import asynchronous, authorisation, breakdown, growth, package, requests, throughput, waiting
+from benchmarks import (
+    asynchronous,
+    authorisation,
+    breakdown,
+    files,
+    growth,
+    package,
+    requests,
+    throughput,
+    waiting,
+)
 from benchmarks.harness import end_in_order, failed, goal_rows, measured, parse, show, table
 
 BENCHMARKS = {
@@ -20,6 +30,7 @@ BENCHMARKS = {
     "authorisation": authorisation.measure,
     "waiting": waiting.measure,
     "package": package.measure,
+    "files": files.measure,
     "growth": growth.measure,
 }
 

@@ -19,15 +19,18 @@ ROOT = Path(__file__).resolve().parents[1]
 class Processes:
     """A command and all the processes that come of it. A context manager, at whose end they are killed.
 
-    Takes the command, the variables that its environment has beside ours, and the file for its output.
+    Takes the command, the variables that its environment has beside ours, the file for its output, and the
+    folder that it runs in.
     """
 
-    def __init__(self, command: Sequence[str], variables: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], variables: Mapping[str, str], log: Path, folder: Path = ROOT
+    ) -> None:
         self._log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=folder,
                 env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | dict(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -37,16 +40,7 @@ class Processes:
 
     def pids(self) -> list[int]:
         """The processes that live, parents first."""
-        parents: dict[int, list[int]] = {}
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                parents.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(
-                    int(path.parent.name)
-                )
-        found = [self.process.pid]
-        for pid in found:  # grows while it is read
-            found += parents.get(pid, [])
-        return found
+        return descendants(self.process.pid)
 
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to each of them."""
@@ -82,6 +76,20 @@ class Processes:
     ) -> None:
         self.signal(signal.SIGKILL)
         self.process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and all that came of it and live, parents first."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            parents.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(
+                int(path.parent.name)
+            )
+    found = [pid]
+    for each in found:  # grows while it is read
+        found += parents.get(each, [])
+    return found
 
 
 @contextlib.contextmanager

@@ -7,9 +7,10 @@ functions that use it start cold. What RQ itself reads of these keys is held by 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -98,7 +99,7 @@ class QueueAdapter:
         owner = submissions[0].owner or ""
         self._limits.check_size(len(submissions), owner)
         known_by = fingerprint if idempotency_key is not None else ""
-        args: list[str | bytes] = [_call(owner, self._limits, known_by, self._settings.idempotency_ttl)]
+        args: list[str | bytes] = [_call(owner, self._limits_text, known_by, self._settings.idempotency_ttl)]
         if batch is not None:
             submissions = [replace(submission, batch=batch) for submission in submissions]
         for submission in submissions:
@@ -348,9 +349,9 @@ def packed(submission: Submission, failure_ttl: int, signatures: Signatures | No
 
 
 @lru_cache(maxsize=1000)
-def _call(owner: str, limits: Limits, fingerprint: str, ttl: int) -> str:
+def _call(owner: str, limits: str, fingerprint: str, ttl: int) -> str:
     """What ``submit.lua`` takes of a call: the same text for all that one owner makes without a key."""
-    return dumps({"owner": owner, "limits": asdict(limits), "fingerprint": fingerprint, "ttl": ttl})
+    return dumps({"owner": owner, "limits": json.loads(limits), "fingerprint": fingerprint, "ttl": ttl})
 
 
 def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl: int) -> str | None:

@@ -84,6 +84,9 @@ SHOWN_FIELDS = (
 """Those that one job's document is made of, as ``shown.lua`` names them: first what most jobs have, since the
 values end with the last that there is."""
 
+NOT_AT_ONCE = {b"scheduled_for", b"dependency_ids"}
+"""Fields of jobs that were not put on their queue as they were created."""
+
 COMPRESS_FROM = 512
 """Bytes of a job's data from which on it is compressed. Below it costs more than it saves; RQ reads both."""
 WHOLE = re.compile(rb"-?[0-9]{1,18}")
@@ -397,10 +400,8 @@ def _time(fields: Mapping[bytes, bytes], name: bytes) -> datetime | None:
 
 
 def _enqueued_as_created(fields: Mapping[bytes, bytes], status: JobStatus) -> datetime | None:
-    """When a job was put on its queue for which that is not written: as it was created, unless for later."""
-    waits = status in (JobStatus.SCHEDULED, JobStatus.DEFERRED)
-    waited = status is JobStatus.CANCELED and b"failed_dependency" in fields
-    later = waits or waited or b"scheduled_for" in fields
+    """When a job was put on its queue for which that is not written: as it was created, unless it waits."""
+    later = status in (JobStatus.SCHEDULED, JobStatus.DEFERRED) or fields.keys() & NOT_AT_ONCE
     return None if later else _time(fields, b"created_at")
 
 

@@ -10,10 +10,12 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from coatcheck.errors import SettingsError, UnavailableError
 from coatcheck.files.folder import FolderStore
+from coatcheck.files.sweeping import Sweeper
 from coatcheck.settings import Settings
 from infra.errors import StartError
 from infra.file_routes import FileRoutes
@@ -29,6 +31,8 @@ FILES = 1000
 """Open files that the API needs at most while nobody waits, connections among them."""
 FILES_OF_WAITER = 2
 """Its connection, and one to Redis."""
+SWEEP_SECONDS = 3600.0
+"""Seconds between two looks for files whose time is over."""
 DRAIN_SECONDS = 1.0
 """How long requests that are being answered hold up the end."""
 
@@ -67,6 +71,16 @@ class Api:
     def start(self) -> None:
         """Begin to answer."""
         self._thread.start()
+
+    def begin_sweeping(self) -> threading.Event:
+        """Have files whose time is over deleted from now on, until the event is set."""
+        over = threading.Event()
+        desk = self._context.adapter.files
+        if desk is not None and isinstance(desk.store, FolderStore):
+            sweeper = Sweeper(desk.store, desk.records, self._settings.upload_ttl)
+            pause = partial(over.wait, SWEEP_SECONDS)
+            threading.Thread(target=sweeper.run, args=(pause,), daemon=True).start()
+        return over
 
     def close(self) -> None:
         """Take no more connections; who waits for a job's end is told how it is now."""

@@ -92,6 +92,7 @@ def _serve(arguments: Namespace, log: MergedLog, signals: StopSignals, stack: Ex
     signals.check()
 
     api.start()
+    stack.callback(api.begin_sweeping().set)
     stack.enter_context(_told(api.url, arguments.data / URL_FILE))
     print(api.url, flush=True)
     if server:

@@ -10,12 +10,12 @@ from typing import Any
 from redis import RedisError
 
 from coatcheck.errors import FieldError, InvalidArgumentsError, ProblemError, UnknownDependencyError
-from coatcheck.job import Submission, child_job_id
+from coatcheck.job import Submission
 from worker_image.delivery import Delivery
 from worker_image.horse_process import HorseProcess
 from worker_image.patience import Patience
 from worker_image.run import Run
-from worker_image.submitting import heard, identity, told_problem
+from worker_image.submitting import heard, told_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,14 @@ class Children:
 
     def add(self, run: Run, horse: HorseProcess, question: Mapping[str, Any]) -> None:
         """Take what a task of that work-horse asks for."""
-        report = question["child"]
-        same = question["number_of_same"]
-        child = heard(
-            report,
-            id=child_job_id(run.job_id, report["task"], identity(report["arguments"]), same),
-            owner=run.owner,
-            parent=run.job_id,
-        )
+        child = heard(question["child"], owner=run.owner, parent=run.job_id)
         self._asked.append(Asked(run, horse, question["number"], child))
 
     def submit(self) -> None:
         """Submit those that wait, and tell their tasks; while Redis is away they wait on."""
         while self._asked and not self._patience.left():
             asked = self._asked[0]
-            answer: dict[str, Any] = {"id": asked.child.id}
+            answer: dict[str, Any] = {}
             try:
                 self._delivery.submit(asked.child)
             except RedisError as error:

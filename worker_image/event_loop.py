@@ -149,7 +149,7 @@ class _Loop:
                     self._runs[told["cancel"]][1].cancel()
             else:
                 reporter = Reporter(self._work.channel, told["run"])
-                run = _Run(reporter, Submitter(self._work, told["run"]))
+                run = _Run(reporter, Submitter(self._work, told["job"], told["run"]))
                 task = asyncio.get_running_loop().create_task(self._run(run, told))
                 self._runs[told["run"]] = run, task
 

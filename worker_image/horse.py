@@ -87,7 +87,7 @@ def _one_by_one(work: Work, ready: Callable[[], None]) -> None:
                 return
             reporter = Reporter(work.channel, job["run"])
             set_reporter(reporter.progress)
-            set_submitter(Submitter(work, job["run"]))
+            set_submitter(Submitter(work, job["job"], job["run"]))
             if work.tracing is None or job["span"] is None:
                 report = _run(job, work)
             else:

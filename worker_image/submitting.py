@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,27 +26,29 @@ from coatcheck.errors import (
 )
 from coatcheck.file import argument_of
 from coatcheck.files.places import FILE, replaced
-from coatcheck.job import CANCEL, MAX_AFTER, RUN, Submission, is_job_id, utcnow
+from coatcheck.job import CANCEL, MAX_AFTER, RUN, Submission, child_job_id, is_job_id, utcnow
 from coatcheck.json_depth import check_depth
 from coatcheck.json_pointer import pointer_of
 from coatcheck.placeholders import JOB, Path, Placeholder, faults, placeholders
 from coatcheck.task import Order
+from coatcheck.trace_context import read_context
 from worker_image.discovery import Task, catalog_of
 from worker_image.runner import with_files
 from worker_image.work import Work
 
 MAX_DEPTH = 64
 """Deepest nesting of arguments, as in the API."""
-NOT_TOLD = ("id", "owner", "parent", "batch", "delivery", "trace")
+NOT_TOLD = ("owner", "parent", "batch", "delivery")
 """What of a submission its worker knows, or no child has."""
 PROBLEMS = {kind.slug: kind for kind in problem_classes()}
 
 
 class Submitter:
-    """Submits the children of one run. Takes what the work-horse works with, and the run's execution."""
+    """Submits the children of one run. Takes what the work-horse works with, the job's id, the execution."""
 
-    def __init__(self, work: Work, execution: str) -> None:
+    def __init__(self, work: Work, job_id: str, execution: str) -> None:
         self._work = work
+        self._job_id = job_id
         self._execution = execution
         self._lock = threading.Lock()
         self._submitted: Counter[tuple[str, str]] = Counter()
@@ -53,14 +56,28 @@ class Submitter:
     def __call__(self, order: Order) -> str:
         """Submit a child. Returns its id. Raises what ``coatcheck.submit`` does."""
         submission = self._checked(order)
-        same = (submission.task, identity(submission.arguments))
+        with self._traced(submission) as child:
+            answer = self._work.questions.ask(self._execution, child=told(child))
+        if "problem" in answer:
+            raise problem(*answer["problem"])
+        return submission.id
+
+    @contextmanager
+    def _traced(self, submission: Submission) -> Iterator[Submission]:
+        """Around the question: the submission in the trace that the parent belongs to."""
+        if self._work.tracing is None:
+            yield submission
+            return
+        with self._work.tracing.send([submission]) as trace:
+            yield replace(submission, trace=trace)
+
+    def _id(self, task: str, arguments: Mapping[str, Any]) -> str:
+        """The id of the next child of a task with these arguments: the same in each run of the job."""
+        same = (task, identity(arguments))
         with self._lock:
             number = self._submitted[same]
             self._submitted[same] += 1
-        answer = self._work.questions.ask(self._execution, child=told(submission), number_of_same=number)
-        if "problem" in answer:
-            raise problem(*answer["problem"])
-        return str(answer["id"])
+        return child_job_id(self._job_id, *same, number)
 
     def _checked(self, order: Order) -> Submission:
         task = self._task(order.task)
@@ -73,7 +90,9 @@ class Submitter:
             raise ValueError(f"queue={order.queue!r} should be one of {', '.join(queues)}")
         at = utcnow() + timedelta(seconds=order.delay) if order.delay > 0 else None
         submission = submission_of(task.spec, arguments, self._work.settings, queue=order.queue, at=at)
-        return replace(submission, after=after, if_failed=order.if_failed)
+        return replace(
+            submission, id=self._id(task.spec.name, arguments), after=after, if_failed=order.if_failed
+        )
 
     def _task(self, wanted: str | Callable[..., Any]) -> Task:
         """The task of that name, or of that function. Raises UnknownTaskError."""
@@ -104,8 +123,9 @@ def told(submission: Submission) -> dict[str, Any]:
 def heard(report: Mapping[str, Any], **known: Any) -> Submission:
     """The submission that a work-horse told of. Takes what its worker knows of it."""
     at = report["at"] and datetime.fromtimestamp(report["at"], UTC)
+    trace = report["trace"] and read_context(**report["trace"])
     lists = {name: tuple(report[name]) for name in ("after", "retry_delays")}
-    return Submission(**{**report, **lists, "at": at, **known})
+    return Submission(**{**report, **lists, "at": at, "trace": trace, **known})
 
 
 def told_problem(error: ProblemError) -> list[Any]:

@@ -45,7 +45,7 @@ class FileDesk:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
-        self._records = records
+        self.records = records
         self._settings = settings
         self._clock = clock
         self.giver = Giver(store, records, find_job, clock)
@@ -72,7 +72,7 @@ class FileDesk:
             part_size=_part_size(size, settings.part_size),
         )
         record = replace(record, token=self.store.begin(record.upload).token)
-        self._records.add(record, settings.upload_ttl)
+        self.records.add(record, settings.upload_ttl)
         return record
 
     def find(self, file_id: str, access: Access) -> FileRecord:
@@ -82,7 +82,7 @@ class FileDesk:
         """
         place = read_id(file_id)
         if place is not None and (access.owner is None or place.owner == owner_of(access.owner)):
-            record = self._records.get(file_id)
+            record = self.records.get(file_id)
             if record is not None:
                 return record
         raise UnknownFileError(
@@ -107,12 +107,12 @@ class FileDesk:
             return record
         stored = self.store.complete(record.upload, parts)
         done = replace(record, complete=True, sha256=record.sha256 or stored.sha256)
-        self._records.change(done)
+        self.records.change(done)
         return done
 
     def remove(self, record: FileRecord) -> None:
         """Delete a file, or what has arrived of it. Raises FileInUseError."""
-        self._records.remove(record.id)
+        self.records.remove(record.id)
         self.store.abort(record.upload)
         self.store.delete(record.upload.key)
 

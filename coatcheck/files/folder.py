@@ -143,6 +143,7 @@ class FolderStore:
             self._made(target.parent)
             with contextlib.suppress(FileExistsError):
                 os.link(self._place(key), target)
+                os.utime(target)  # its time begins now
 
     def delete(self, key: str) -> None:
         """Delete the file."""
@@ -193,6 +194,32 @@ class FolderStore:
         except FileNotFoundError:
             raise UnknownFileError("The file is not kept any more.") from None
 
+    # What ends files
+
+    def kept(self) -> Iterator[tuple[str, float]]:
+        """The key of each file, and when it came, in seconds since 1970."""
+        for path in self.folder.glob("d[0-9]*/**/*"):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                if not path.is_dir():
+                    yield str(path.relative_to(self.folder)), status.st_mtime
+
+    def tidy(self, before: float) -> None:
+        """Delete what has been begun and was not touched since then, and folders that are empty."""
+        begun = [*self.folder.glob(".uploads/*"), *self.folder.glob(".new/*")]
+        for path in begun:
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime >= before:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+        for path in sorted(self.folder.glob("d[0-9]*/**"), reverse=True):
+            with contextlib.suppress(OSError):  # one that is not empty stays
+                if path.stat().st_mtime < before:
+                    path.rmdir()
+
     # Where things are
 
     def _place(self, key: str) -> Path:
@@ -239,7 +266,14 @@ class FolderStore:
 
     def _put(self, path: Path, target: Path) -> None:
         """Bring a file to its place, so that it is there after a crash too."""
-        path.replace(self._made(target.parent) / target.name)
+        for tries_left in (1, 0):
+            self._made(target.parent)
+            try:
+                path.replace(target)
+                break
+            except FileNotFoundError:  # the folder was empty, and was tidied away in this moment
+                if not tries_left or not path.exists():
+                    raise
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

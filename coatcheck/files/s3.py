@@ -33,7 +33,7 @@ from coatcheck.files.store import Part, PartLink, Stored, Upload
 from coatcheck.settings import Settings
 
 MIB = 1024 * 1024
-PIECE = 16 * MIB
+PIECE = 8 * MIB
 """Bytes of a file that are in memory while it is written."""
 MOST_PARTS = 10_000
 """Of one upload, as S3 has it."""

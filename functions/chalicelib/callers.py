@@ -66,7 +66,7 @@ class Caller:
 
     def check_tasks(self, tasks: Iterable[str]) -> None:
         """Raises ForbiddenError: names the tasks that are not theirs, whether these exist or not."""
-        if wrong := {task for task in tasks if not self.may_use(task)}:
+        if self.bound and (wrong := {task for task in tasks if not self.may_use(task)}):
             raise other_tasks(self.name, self.tasks, wrong)
 
 

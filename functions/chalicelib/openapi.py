@@ -200,7 +200,7 @@ PATHS: dict[str, Any] = {
             job_id="/jobs/0/id",
             headers=("Retry-After", *LIMITS),
             parameters=[IDEMPOTENCY_KEY],
-            body={**content(ref("BatchOrder")), "required": True},
+            body={**content(ref("NewBatch")), "required": True},
             problems=(*BODY_PROBLEMS, *LIMIT_PROBLEMS),
         ),
     },

@@ -57,6 +57,8 @@ class Request:
 
         Raises InvalidRequestError: names every wrong parameter.
         """
+        if not self.query:
+            return
         unknown = [FieldError(f"?{name}", "is not known") for name in self.query if name not in known]
         twice = [
             FieldError(f"?{name}", "is given twice")
@@ -115,6 +117,6 @@ def prefix_of(path: str, template: str) -> str:
     Counts segments, since neither Chalice's local server nor a custom domain tells the path below the
     stage.
     """
-    segments = [segment for segment in path.split("/") if segment]
-    own = [segment for segment in template.split("/") if segment]
-    return "".join("/" + segment for segment in segments[: len(segments) - len(own)])
+    segments = [*filter(None, path.split("/"))]
+    own = [*filter(None, template.split("/"))]
+    return "/".join(["", *segments[: len(segments) - len(own)]])

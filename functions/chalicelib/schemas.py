@@ -314,7 +314,7 @@ SHARED: dict[str, Schema] = {
         "additionalProperties": TEXT,
         "description": "Arguments as a form sends them: a list as a repeated field, an object as JSON.",
     },
-    "BatchOrder": record({"jobs": {**array(BATCH_ENTRY), "minItems": 1}}),
+    "NewBatch": record({"jobs": {**array(BATCH_ENTRY), "minItems": 1}}),
     "Batch": record(BATCH, "Jobs that were submitted together; the first 1,000 are shown."),
     "Jobs": record({"batch": record({"id": ID, "links": record({"self": TEXT})}), "jobs": array(ref("Job"))}),
     "Deliveries": record(

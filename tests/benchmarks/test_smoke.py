@@ -40,6 +40,12 @@ GOALS = {
         "submission: 1,000 wait / nobody",
     ],
     "package": ["import: coatcheck package / chalice package", "first request after the import"],
+    "files": [
+        "memory for 1 GB: API",
+        "memory for 1 GB: worker",
+        "memory for 1 GB: work-horse",
+        "memory for 1 GB: client",
+    ],
     "growth": [
         "submit: large / small",
         "take, begin, finish: large / small",

@@ -6,8 +6,10 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import ConsoleMessage, FilePayload, Locator, Page, Request, expect
 
+TABLE: FilePayload = {"name": "sales.csv", "mimeType": "", "buffer": b"month,sold\nMay,2\nJune,40"}
+"""A file that somebody has."""
 JOB_END = 30_000
 """Milliseconds that a job of the story may take, with others before it."""
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, expect, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, program
 from tests.browser.desk import JOB_END, Desk
@@ -18,13 +18,14 @@ from tests.infra.product import Product
 
 SIZE = (1280, 1000)
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-TRIP = {
-    "start": {"city": "Lisbon", "nights": 3},
-    "travellers": 2,
-    "comfort": "grand",
-    "leaves": "2027-03-14",
-    "further_stops": [{"city": "Porto", "nights": 2}, {"city": "Coimbra"}],
-}
+TABLE = b"""month,price,sold
+January,3.50,120
+February,3.75,104
+March,3.25,171
+April,4.00,98
+May,4.25,133
+June,3.90,150
+"""
 
 
 def opened(browser: Browser, url: str) -> Desk:
@@ -58,11 +59,19 @@ def the_desk(desk: Desk, path: Path) -> None:
 
 
 def the_job(desk: Desk, path: Path) -> None:
-    """A job's own page, in the dark."""
+    """A job's own page, in the dark, with the plot that it returned."""
+    desk.choose("Plot table")
+    file: FilePayload = {"name": "sales.csv", "mimeType": "text/csv", "buffer": TABLE}
+    desk.page.locator("input[type=file]").set_input_files(file)
+    desk.page.get_by_label("Column").fill("sold")
+    ticket = desk.run()
+    ticket.becomes("finished")
     desk.page.emulate_media(color_scheme="dark")
-    page = desk.job_page(desk.submit("examples.plan_trip", TRIP))
-    page.becomes("finished")
-    expect(page.log).to_contain_text("Coimbra")
+    page = desk.job_page(ticket.id)
+    expect(page.log).to_contain_text("sold: 6 numbers")
+    plot = page.result.get_by_role("img")
+    expect(plot).to_be_visible()
+    plot.evaluate("plot => plot.decode()")
     picture(desk, path)
 
 
@@ -77,7 +86,12 @@ def the_batch(desk: Desk, path: Path) -> None:
         {"task": "examples.short_task", "ref": "short", "after": ["first"]},
         {"task": "examples.task_raises_error", "ref": "wrong", "after": ["first"]},
         {**slow, "ref": "slow", "after": ["first"]},
-        {"task": "examples.plan_trip", "arguments": TRIP, "ref": "trip", "after": ["short", "slow"]},
+        {
+            "task": "examples.plan_trip",
+            "arguments": {"start": {"city": "Lisbon"}, "travellers": 2},
+            "ref": "trip",
+            "after": ["short", "slow"],
+        },
         {**count, "ref": "lost", "after": ["wrong"]},
         {**count, "after": ["trip", "lost"], "if_failed": "run"},
     ]

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.conftest import DESKTOP, PHONE, opened
-from tests.browser.desk import JOB_END, Desk
+from tests.browser.desk import JOB_END, TABLE, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,17 @@ def test_the_desk(desk: Desk) -> None:
     desk.choose("Plan trip")
     sound(desk)
     counting.button("Stop").click()
+
+
+def test_files_in_and_out(desk: Desk) -> None:
+    desk.open()
+    desk.choose("Plot table")
+    sound(desk)
+    desk.page.locator("input[type=file]").set_input_files(TABLE)
+    ticket = desk.run()
+    ticket.becomes("finished")
+    expect(ticket.result.get_by_role("img")).to_be_visible()
+    sound(desk)
 
 
 def test_the_page_of_a_job(desk: Desk) -> None:

@@ -14,7 +14,8 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import PHONE
-from tests.browser.desk import JOB_END, Desk, Ticket
+from tests.browser.desk import JOB_END, TABLE, Desk, Ticket
+from tests.support.polling import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,12 @@ def test_the_three_tasks_of_the_story_run_at_once(desk: Desk) -> None:
 def test_the_first_tasks_are_those_of_the_story(desk: Desk) -> None:
     desk.open()
     names = desk.page.locator(".task-name").all_inner_texts()
-    assert names[:3] == ["examples.short_task", "examples.long_task", "examples.task_raises_error"]
+    assert names[:4] == [
+        "examples.short_task",
+        "examples.long_task",
+        "examples.task_raises_error",
+        "examples.plot_table",
+    ]
     expect(desk.page.get_by_role("radio", name="Short task")).to_be_checked()
 
 
@@ -104,6 +110,29 @@ def test_arguments_can_be_edited_and_run_again(desk: Desk) -> None:
     third = Ticket(desk, desk.tickets.first.locator(".job-id").inner_text())
     third.becomes("finished")
     assert desk.job(third.id)["arguments"] == TRIP
+
+
+def test_a_table_goes_in_and_a_plot_is_on_the_ticket(desk: Desk) -> None:
+    desk.open()
+    desk.choose("Plot table")
+    desk.run_button.click()
+    expect(desk.alert).to_contain_text("Table: This needs a value.")
+    desk.page.locator("input[type=file]").set_input_files(TABLE)
+    expect(desk.page.locator(".drop-note")).to_have_text("sales.csv, 24 bytes")
+    ticket = desk.run()
+    ticket.becomes("finished")
+    plot = ticket.result.get_by_role("img", name="plot.svg")
+    eventually(lambda: plot.evaluate("plot => plot.naturalWidth") == 640)
+    with desk.page.expect_download() as download:
+        ticket.result.get_by_role("link", name="Download plot.svg").click()
+    assert download.value.suggested_filename == "plot.svg"
+    assert download.value.path().read_text().startswith("<svg")
+    desk.choose("Short task")
+    ticket.button("Edit and run").click()
+    expect(desk.page.locator(".drop-note")).to_have_text("sales.csv, 24 bytes")
+    again = desk.run()
+    again.becomes("finished")
+    assert desk.job(again.id)["arguments"]["table"]["name"] == "sales.csv"
 
 
 def test_errors_stand_at_their_fields(desk: Desk) -> None:

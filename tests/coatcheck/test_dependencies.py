@@ -101,6 +101,7 @@ def test_what_comes_after_a_failure_is_canceled_down_to_the_last(
     adapter.submit([first, second, third])
     worker.run(outcome)
     assert status(first, second, third) == [outcome, "canceled", "canceled"]
+    assert adapter.get(third.id).enqueued_at is None
     errors = [adapter.get(each.id).error for each in (second, third)]
     assert [error and error.type for error in errors] == ["DependencyFailed"] * 2
     assert [adapter.get(each.id).enqueued_at for each in (second, third)] == [None, None]

@@ -74,14 +74,16 @@ def test_it_comes_back_for_the_result_and_the_log(part: Part, client: Any) -> No
 
 def test_it_submits_many_and_sees_them_in_the_list(part: Part, client: Any) -> None:
     models = part("models")
-    entries = [models.BatchJobsItem(task="examples.short_task", delay="1h") for _ in range(2)]
+    entries = [models.NewBatchJobsItem(task="examples.short_task", delay="1h") for _ in range(2)]
     submit = part("api.jobs.submit_jobs").sync_detailed
-    answer = submit(client=client, body=models.Batch(jobs=entries), idempotency_key="a key")
+    answer = submit(client=client, body=models.NewBatch(jobs=entries), idempotency_key="a key")
     assert answer.status_code == 202, answer
-    again = submit(client=client, body=models.Batch(jobs=entries), idempotency_key="a key")
+    again = submit(client=client, body=models.NewBatch(jobs=entries), idempotency_key="a key")
     assert [job.id for job in again.parsed.jobs] == [job.id for job in answer.parsed.jobs]
     listed = part("api.jobs.list_jobs").sync(client=client, status=models.ListJobsStatus.SCHEDULED)
     assert {job.id for job in answer.parsed.jobs} <= {job.id for job in listed.jobs}
+    batch = part("api.batches.get_batch").sync(client=client, id=answer.parsed.batch.id)
+    assert (batch.total, batch.status) == (2, models.BatchStatus.RUNNING)
     for job in answer.parsed.jobs:
         stopped = part("api.jobs.stop_job").sync(client=client, id=job.id)
         assert stopped.status is models.JobStatus.CANCELED

@@ -40,13 +40,16 @@ def localstack() -> Iterator[str]:
     else:
         command = [starter, "--port", str(free_port())]
         try:
-            yield _start(command) or _start(command) or pytest.fail(f"{starter} could not start LocalStack")
+            yield started(command) or started(command) or pytest.fail(f"{starter} could not start LocalStack")
         finally:
             subprocess.run([*command, "--stop"], stdout=subprocess.DEVNULL, check=True)
 
 
-def _start(command: list[str]) -> str | None:
-    """LocalStack's URL; None if it did not start, which a very busy machine may once be the reason of."""
+def started(command: list[str]) -> str | None:
+    """The URL of a LocalStack that a command starts.
+
+    None if it did not start, which a very busy machine may once be the reason of.
+    """
     # Links to files are checked as on AWS (localstack-compose.yml says so too).
     environ = os.environ | {"S3_SKIP_SIGNATURE_VALIDATION": "0"}
     done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, check=False)

@@ -106,6 +106,12 @@ class Project:
             )
 
     @property
+    def workers_pid(self) -> int:
+        """The process of the pool of workers."""
+        assert self._pool is not None
+        return self._pool.pid
+
+    @property
     def files(self) -> dict[str, str]:
         """What tells a process where the stack's files are."""
         return {

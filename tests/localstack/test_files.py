@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.browser.conftest import DESKTOP, opened
 from tests.localstack.project import Answer, Project, copied
+from tests.support.polling import eventually
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.timeout(600)
 TEXT = b"name,size\nann,1\nbob,2\n"
@@ -29,6 +35,13 @@ def turn_round(table: Annotated[File, FileRules(types=["text/csv"])]) -> dict[st
         return {"turned": File.of(b"".join(reversed(file.readlines())), name="turned.csv")}
 
 
+def picture() -> File:
+    """Draws a dot."""
+    circle = '<circle cx="20" cy="20" r="9"/>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40">{circle}</svg>'
+    return File.of(svg.encode(), name="dot.svg")
+
+
 def repeat(text: str, times: int) -> str:
     """Says it again and again."""
     return text * times
@@ -41,9 +54,16 @@ def shelf(localstack: str, redis_url: str, tmp_path_factory: pytest.TempPathFact
     copy = copied(tmp_path_factory.mktemp("shelf"))
     with Project(copy, "shelf", endpoint=localstack, redis_url=redis_url) as project:
         (copy / "worker_image" / "tasks" / "filed.py").write_text(TASKS)
-        project.deploy("--parameter", "Namespace=shelf")
+        project.deploy(
+            "--parameter", "Namespace=shelf", "--parameter", f"CorsOrigins={elsewhere(localstack)}"
+        )
         project.start_workers(COATCHECK_NAMESPACE="shelf")
         yield project
+
+
+def elsewhere(url: str) -> str:
+    """The same address, which browsers take for another origin."""
+    return url.replace("127.0.0.1", "localhost")
 
 
 def sha256(data: bytes) -> str:
@@ -142,6 +162,34 @@ def test_a_file_of_another_type_or_that_is_not_there_is_not_given_to_a_job(shelf
         answer = shelf.ask("tasks/filed.turn_round", {"table": {"$file": file_id}})
         assert answer.status == 422
         assert answer.document["errors"][0]["pointer"].startswith("/table")
+
+
+def test_the_page_sends_and_shows_files_of_another_origin(browser: Browser, shelf: Project) -> None:
+    with opened(browser, elsewhere(shelf.url), DESKTOP) as desk:
+        desk.open()
+        assert not desk.page.url.startswith(shelf.endpoint), "the bucket's links go there"
+        desk.choose("Turn round")
+        desk.page.locator("input[type=file]").set_input_files(
+            {"name": "table.csv", "mimeType": "text/csv", "buffer": TEXT}
+        )
+        expect(desk.page.locator(".drop-note")).to_have_text(f"table.csv, {len(TEXT)} bytes")
+        ticket = desk.run()
+        ticket.becomes("finished")
+        expect(ticket.element.get_by_role("table")).to_contain_text("bob")
+        ticket = desk.run("Picture")
+        ticket.becomes("finished")
+        image = ticket.element.get_by_role("img", name="dot.svg")
+        assert eventually(lambda: image.evaluate("image => image.naturalWidth")) == 40
+        assert len(desk.watch.foreign) >= 3, "one file up, two down"
+        assert all(url.startswith(f"{shelf.endpoint}/shelf-files/d") for url in desk.watch.foreign)
+        desk.watch.foreign.clear()
+
+
+def test_the_bucket_is_for_pages_of_these_origins_only(shelf: Project) -> None:
+    url = uploaded(shelf, TEXT)["url"]
+    for origin, allowed in ((elsewhere(shelf.endpoint), True), ("https://example.com", False)):
+        with urlopen(Request(url, headers={"Origin": origin}), timeout=60) as answer:
+            assert (answer.headers["Access-Control-Allow-Origin"] == origin) is allowed
 
 
 def test_another_content_length_or_type_is_refused_by_s3(shelf: Project) -> None:

@@ -164,6 +164,7 @@ def test_a_task_that_is_retried_gets_the_same_children(
     finish: Submit, adapter: QueueAdapter, client: redis.Redis, keys: Keys
 ) -> None:
     parent = finish("family.alike", {"count": 2})
+    assert parent.status is JobStatus.FINISHED, parent.error
     client.hset(keys.job(parent.id), "status", "failed")
     adapter.retry(parent.id)
     again = ended(adapter, parent.id)

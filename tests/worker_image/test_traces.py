@@ -71,6 +71,18 @@ def test_a_stopped_and_an_overdue_run_are_told_by_the_worker(
     assert first.start < first.end <= second.start
 
 
+def test_children_are_in_the_trace_of_their_parent(
+    adapter: QueueAdapter, submit: Callable[..., Job], start_pool: Start, collector: Collector
+) -> None:
+    start_pool(**collector.environment)
+    until(adapter, submit("family.one"), "finished")
+    parent, child = sorted(collector.named("run default", 2), key=lambda span: span.parent_id)
+    [sent] = collector.named("submit default")
+    assert (parent.parent_id, sent.parent_id) == ("", parent.span_id)
+    assert {parent.trace_id} == {sent.trace_id, child.trace_id}
+    assert sent.attributes["messaging.message.id"] == child.attributes["messaging.message.id"]
+
+
 def test_a_planted_context_is_no_context(
     adapter: QueueAdapter,
     submit: Callable[..., Job],
