@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.job import new_job_id
-from tests.functions.client import Api
+from tests.functions.client import FORM, Api
 
 SHORT = {"task": "examples.short_task"}
 COUNT = "examples.count_slowly"
@@ -177,3 +178,30 @@ def test_a_batch_is_canceled_as_a_whole_and_once(api: Api) -> None:
 def test_a_batch_that_is_not_there(api: Api, batch: str) -> None:
     assert api.get(f"/batches/{batch}").is_problem(404, "unknown-batch")
     assert api.delete(f"/batches/{batch}").is_problem(404, "unknown-batch")
+
+
+def test_another_owner_s_job_is_as_if_there_were_none(api: Api, change: Callable[..., None]) -> None:
+    change(auth="tokens")
+
+    def be(name: str, scopes: str = "submit read") -> None:
+        api.authorizer = {"principalId": name, "scopes": scopes, "tasks": "*"}
+
+    be("ann")
+    job = api.post("/tasks/examples.short_task").json
+    batch = api.post("/jobs", {"jobs": [SHORT]}).json["batch"]["links"]["self"]
+    be("bob")
+    reply = api.post(f"/tasks/{COUNT}?after={job['id']}")
+    assert reply.is_problem(422, "invalid-arguments") and list(reply.errors) == ["?after"]
+    reply = api.post(f"/tasks/{COUNT}", {"to": {"$result": job["id"]}})
+    assert reply.is_problem(422, "invalid-arguments") and list(reply.errors) == ["/to/$result"]
+    assert api.get(batch).is_problem(404, "unknown-batch")
+    be("root", "admin")
+    assert api.post(f"/tasks/{COUNT}?after={job['id']}").json["after"] == [job["id"]]
+    assert api.get(batch).json["owner"] == "ann"
+
+
+@pytest.mark.parametrize("place", ["to", "pause"])
+def test_what_a_form_says_is_no_result(api: Api, place: str) -> None:
+    body = f'{place}={{"$result": "{new_job_id()}"}}'
+    reply = api.send(f"/tasks/{COUNT}", body, FORM)
+    assert reply.is_problem(422, "invalid-arguments") and list(reply.errors) == [f"/{place}"]
