@@ -4,10 +4,14 @@
 process of its own: it uploads in parts, submits a task that reads the file and returns a copy, and saves
 that. *Peak* is the most that a process ever had (``VmHWM``); *for the file* is how much of it came while the
 file did. All of it has to be constant: the file is far larger.
+
+``--target localstack`` does the same with API Gateway, Lambda and S3 of a LocalStack that runs functions as
+processes of this machine (``benchmarks/files_localstack.py``).
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
 import json
@@ -16,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,20 +52,40 @@ class Transfer:
     growth: dict[str, float]
 
 
-def transfer(size: int, folder: Path, part_size: int | None = None) -> Transfer:
-    """Send a file of so many bytes through a running product, in an empty folder."""
-    source, target = folder / "source.bin", folder / "target.bin"
-    sha256 = write(source, size)
+@dataclass(frozen=True)
+class Product:
+    """A product that runs: where its API is, and the most memory that each kind of process had, in MB."""
+
+    url: str
+    peaks: Callable[[], dict[str, float]]
+
+
+Start = Callable[[Path, int | None], AbstractContextManager[Product]]
+"""Runs a product in a folder. Takes the bytes of a part too, None: as it is."""
+
+
+@contextlib.contextmanager
+def laptop(folder: Path, part_size: int | None) -> Iterator[Product]:
+    """What ``coatcheck up`` starts."""
     variables = {"COATCHECK_TASKS": "tests.support.tasks", "COATCHECK_TRACEBACKS": "all"}
     if part_size is not None:
         variables["COATCHECK_PART_SIZE"] = str(part_size)
     command = [sys.executable, "-m", "infra", "up", "--data", str(folder / "data"), "--port", "0"]
     with Processes([*command, "--workers", "1"], variables, folder / "log") as product:
         url = address(folder / "data" / "url", folder / "log")
-        run_client(url, write_small(folder), folder / "small.out")  # all that is needed is imported now
-        before = peaks(product)
-        told = run_client(url, source, target)
-        after = peaks(product)
+        yield Product(url, lambda: peaks(product.pids()))
+
+
+def transfer(size: int, folder: Path, part_size: int | None = None, start: Start = laptop) -> Transfer:
+    """Send a file of so many bytes through a running product, in an empty folder."""
+    source, target = folder / "source.bin", folder / "target.bin"
+    sha256 = write(source, size)
+    with start(folder, part_size) as product:
+        # All that is needed is imported now.
+        run_client(product.url, write_small(folder), folder / "small.out")
+        before = product.peaks()
+        told = run_client(product.url, source, target)
+        after = product.peaks()
     if digest(target) != sha256:
         raise RuntimeError("what came back is not what was sent")
     client, small = told["peak"], told["before"]
@@ -106,17 +131,22 @@ def own_peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
 
 
-def peaks(product: Processes) -> dict[str, float]:
-    """The most memory that each kind of process had, in MB."""
+def peaks(pids: Iterable[int]) -> dict[str, float]:
+    """The most memory that each kind of some processes had, in MB."""
     found: dict[str, float] = {}
-    for pid in product.pids():
+    for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, StopIteration):
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
             name = next(name for name, words in KINDS.items() if words in command)
-            status = Path(f"/proc/{pid}/status").read_text()
-            [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
-            found[name] = max(found.get(name, 0.0), int(line.split()[1]) * 1024 / MB)
+            found[name] = max(found.get(name, 0.0), peak_of(pid))
     return found
+
+
+def peak_of(pid: int) -> float:
+    """The most memory that a process had, in MB. Raises FileNotFoundError, ProcessLookupError: it is gone."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024 / MB
 
 
 KINDS = {
@@ -163,14 +193,14 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def measure(options: Options) -> Report:
-    """Send the file, round by round."""
-    report = Report("files")
+def measure(options: Options, name: str = "files", start: Start = laptop) -> Report:
+    """Send the file, round by round. Takes the report's name, and what runs the product."""
+    report = Report(name)
     size, part_size = (QUICK_SIZE, QUICK_PART) if options.quick else (SIZE, None)
     for round_number in rounds(options):
         say(f"files: round {round_number + 1}")
         with tempfile.TemporaryDirectory() as folder:
-            found = transfer(size, Path(folder), part_size)
+            found = transfer(size, Path(folder), part_size, start)
         for way, seconds in (("up", found.up), ("through the task", found.task), ("down", found.down)):
             report.figure(way, "MB/s").values.append(size / MB / seconds)
         for name, peak in found.peaks.items():
@@ -182,8 +212,20 @@ def measure(options: Options) -> Report:
     return report
 
 
+def on_localstack(options: Options) -> Report:
+    """The same on LocalStack."""
+    from benchmarks.files_localstack import localstack
+
+    return measure(options, "files_localstack", localstack)
+
+
+TARGETS = {"laptop": measure, "localstack": on_localstack}
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["client"]:
         print(json.dumps(client(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))))
         sys.exit(0)
-    sys.exit(main(measure, __doc__))
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--target", choices=TARGETS, default="laptop")
+    chosen, sys.argv[1:] = parser.parse_known_args()
+    sys.exit(main(TARGETS[chosen.target], __doc__))

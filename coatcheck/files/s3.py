@@ -43,8 +43,8 @@ COPIES = 8
 """Such requests at a time."""
 TRIES = 5
 """How often reading goes on where a connection was lost."""
+CHANGED = "What was to be kept changed while it was read; nothing was kept."
 MISSING = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
-WRONG = {"BadDigest", "XAmzContentChecksumMismatch"}
 
 
 class S3Store:
@@ -133,14 +133,17 @@ class S3Store:
 
     def write(self, key: str, source: BinaryIO, *, kind: str, size: int, sha256: str) -> None:
         """Send it, a piece at a time."""
-        first = source.read(PIECE)
-        with _reaching(wrong="What was to be kept changed while it was read; nothing was kept."):
-            if len(first) < PIECE and len(first) == size:
-                self._client.put_object(
-                    **self._address(key), Body=first, ContentType=kind, ChecksumSHA256=_base64(sha256)
-                )
-            else:
-                self._write_parts(key, first, source, kind, size, sha256)
+        if size > PIECE:
+            with _reaching():
+                self._write_parts(key, source, kind, size, sha256)
+            return
+        data = source.read(size + 1)
+        if (len(data), hashlib.sha256(data).hexdigest()) != (size, sha256):
+            raise FileMismatchError(CHANGED)
+        with _reaching():
+            self._client.put_object(
+                **self._address(key), Body=data, ContentType=kind, ChecksumSHA256=_base64(sha256)
+            )
 
     def copy(self, key: str, to: str) -> None:
         """Have S3 copy the object, in parts when it is large."""
@@ -188,16 +191,13 @@ class S3Store:
 
         self._multipart(to, kind, send)
 
-    def _write_parts(
-        self, key: str, first: bytes, source: BinaryIO, kind: str, size: int, sha256: str
-    ) -> None:
+    def _write_parts(self, key: str, source: BinaryIO, kind: str, size: int, sha256: str) -> None:
         piece_size = max(PIECE, -(-size // MOST_PARTS))
 
         def send(upload_id: str) -> list[dict[str, Any]]:
             digest, sent = hashlib.sha256(), 0
             parts: list[dict[str, Any]] = []
-            piece = first + source.read(piece_size - len(first))
-            while piece:
+            while piece := source.read(piece_size):
                 digest.update(piece)
                 sent += len(piece)
                 if sent > size:
@@ -206,9 +206,8 @@ class S3Store:
                     **self._address(key), UploadId=upload_id, PartNumber=len(parts) + 1, Body=piece
                 )
                 parts.append({"PartNumber": len(parts) + 1, "ETag": answer["ETag"]})
-                piece = source.read(piece_size)
             if (sent, digest.hexdigest()) != (size, sha256):
-                raise FileMismatchError("What was to be kept changed while it was read; nothing was kept.")
+                raise FileMismatchError(CHANGED)
             return parts
 
         self._multipart(key, kind, send)
@@ -362,12 +361,8 @@ class _Reader(io.RawIOBase):
 
 
 @contextmanager
-def _reaching(*, missing: bool = False, wrong: str = "") -> Iterator[None]:
-    """Turns botocore's errors into ours.
-
-    Takes whether it is fine when nothing is there, and what to say of what was sent when it is not what it
-    should be.
-    """
+def _reaching(*, missing: bool = False) -> Iterator[None]:
+    """Turns botocore's errors into ours. Takes whether it is fine when nothing is there."""
     try:
         yield
     except Exception as error:
@@ -378,8 +373,6 @@ def _reaching(*, missing: bool = False, wrong: str = "") -> Iterator[None]:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
         if missing and code in MISSING:
             return
-        if wrong and code in WRONG:
-            raise FileMismatchError(wrong) from error
         raise FilesUnavailableError(f"S3 can't be used right now: {code}.") from error
 
 

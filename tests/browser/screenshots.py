@@ -1,10 +1,11 @@
-"""Takes the README's pictures of the page: ``python -m tests.browser.screenshots [folder]``.
+"""Takes the README's and the docs' pictures of the page: ``python -m tests.browser.screenshots [folder]``.
 
 Starts ``coatcheck up`` on an empty folder, plays a scene and photographs it.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, FilePayload, expect, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, program
-from tests.browser.desk import Desk
+from tests.browser.desk import JOB_END, Desk
 from tests.infra.product import Product
 
 SIZE = (1280, 1000)
@@ -74,6 +75,33 @@ def the_job(desk: Desk, path: Path) -> None:
     picture(desk, path)
 
 
+def the_batch(desk: Desk, path: Path) -> None:
+    """A batch half-way: a part has failed, another still runs, and what comes after them waits."""
+    desk.page.emulate_media(color_scheme="light")
+    desk.page.set_viewport_size({"width": SIZE[0], "height": 620})
+    count = {"task": "examples.count_slowly", "arguments": {"to": 1, "pause": 0}}
+    slow = {**count, "arguments": {"to": 60, "pause": 0.2}}
+    entries = [
+        {**count, "ref": "first"},
+        {"task": "examples.short_task", "ref": "short", "after": ["first"]},
+        {"task": "examples.task_raises_error", "ref": "wrong", "after": ["first"]},
+        {**slow, "ref": "slow", "after": ["first"]},
+        {
+            "task": "examples.plan_trip",
+            "arguments": {"start": {"city": "Lisbon"}, "travellers": 2},
+            "ref": "trip",
+            "after": ["short", "slow"],
+        },
+        {**count, "ref": "lost", "after": ["wrong"]},
+        {**count, "after": ["trip", "lost"], "if_failed": "run"},
+    ]
+    answer = desk.page.request.post(f"{desk.url}jobs", data={"jobs": entries}).json()
+    desk.go(f"#/batches/{answer['batch']['id']}")
+    expect(desk.page.locator(".graph")).to_contain_text("canceled", timeout=JOB_END)
+    expect(desk.page.locator(".graph")).to_contain_text(re.compile("started [456]. %"), timeout=JOB_END)
+    picture(desk, path)
+
+
 def main(folder: Path) -> None:
     """Take all pictures."""
     with tempfile.TemporaryDirectory() as data, Product(Path(data) / "data", "--port", "0") as product:
@@ -83,6 +111,7 @@ def main(folder: Path) -> None:
             desk = opened(browser, product.url)
             the_desk(desk, folder / "page.png")
             the_job(desk, folder / "page-job.png")
+            the_batch(desk, folder / "page-batch.png")
             browser.close()
 
 

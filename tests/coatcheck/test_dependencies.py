@@ -104,6 +104,7 @@ def test_what_comes_after_a_failure_is_canceled_down_to_the_last(
     assert adapter.get(third.id).enqueued_at is None
     errors = [adapter.get(each.id).error for each in (second, third)]
     assert [error and error.type for error in errors] == ["DependencyFailed"] * 2
+    assert [adapter.get(each.id).enqueued_at for each in (second, third)] == [None, None]
     causes = (first, second)
     assert all(error and cause.id in error.message for error, cause in zip(errors, causes, strict=True))
     assert violations(client, keys.prefix) == []
