@@ -11,12 +11,12 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
+from chalicelib import shipping
 from chalicelib.context import current
 from chalicelib.problems import not_found
 from chalicelib.requests import Request
 from chalicelib.responses import REVALIDATE, Answer, conditional
 from chalicelib.routing import PUBLIC, Route
-from chalicelib.shipping import shipped
 from coatcheck.errors import CoatcheckError
 
 WEB = Path(__file__).with_name("web")
@@ -79,12 +79,13 @@ def get_static(request: Request) -> Answer:
 
 
 def version() -> str:
-    """What stands in the addresses of the page's files: another one when any of them changes."""
+    """What stands in the addresses of the page's files: another one when they change, or shipping."""
     return _version_of(_files())
 
 
 def _version_of(files: Mapping[str, Sequence[Path]]) -> str:
-    return _digest(tuple((path, path.stat().st_mtime_ns) for path in sorted(chain(*files.values()))))
+    paths = [Path(shipping.__file__), *sorted(chain(*files.values()))]
+    return _digest(tuple((path, path.stat().st_mtime_ns) for path in paths))
 
 
 @lru_cache(maxsize=1)
@@ -105,7 +106,7 @@ def _files() -> dict[str, Sequence[Path]]:
 
 @lru_cache(maxsize=8)
 def _shipped(paths: tuple[Path, ...], version: str) -> str:
-    return "".join(map(shipped, paths))
+    return "".join(map(shipping.shipped, paths))
 
 
 def _file(request: Request, suffix: str, text: str, kept: Mapping[str, str]) -> Answer:

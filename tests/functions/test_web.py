@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import page
+from chalicelib import page, shipping
 from chalicelib.page import TYPES, WEB
 from chalicelib.shipping import shipped
 from tests.functions.client import Api
@@ -90,6 +90,10 @@ def test_a_changed_file_makes_another_version(tmp_path: Path, monkeypatch: pytes
         os.utime(path, ns=(len(versions), len(versions)))
         versions.append(page.version())
     assert versions[0] == versions[2] != versions[1]
+    linker = tmp_path / "shipping.py"
+    linker.write_text("another one")
+    monkeypatch.setattr(shipping, "__file__", str(linker))
+    assert page.version() not in versions
 
 
 def test_what_is_no_text_of_a_known_type_is_not_served(
