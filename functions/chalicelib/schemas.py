@@ -296,7 +296,7 @@ SHARED: dict[str, Schema] = {
     "NewUpload": record(
         {
             "name": {**TEXT, "minLength": 1, "maxLength": 255},
-            "type": {**TEXT, "description": "The media type; by the name if it is left out."},
+            "type": {**TEXT_OR_NULL, "description": "The media type; by the name if it is left out."},
             "size": BYTES,
             "sha256": SHA256,
         },

@@ -107,8 +107,8 @@ def _range(text: str | None) -> tuple[int, int]:
     if text is None:
         return 1, 99_999
     match = PARTS.fullmatch(text)
-    if match is None or not 0 <= int(match[2]) - int(match[1]) < MOST_LINKS:
-        detail = f"should be numbers of at most {MOST_LINKS} parts, such as 101-200"
+    if match is None:
+        detail = "should be the numbers of parts, such as 101-200"
         raise InvalidRequestError(f"The parameter parts {detail}.", errors=[FieldError("?parts", detail)])
     return int(match[1]), int(match[2])
 
