@@ -121,8 +121,9 @@ def test_a_file_is_dropped(form: FileForm) -> None:
 
 def test_it_can_be_used_by_the_keyboard_and_is_taken_away_again(form: FileForm) -> None:
     form.input.focus()
+    expect(form.input).to_be_focused()
     with form.page.expect_file_chooser() as chooser:
-        form.page.keyboard.press("Enter")
+        form.input.press("Enter")
     chooser.value.set_files(payload("sales.csv"))
     expect(form.note).to_have_text("sales.csv, 8 bytes")
     form.page.keyboard.press("Tab")
