@@ -86,7 +86,11 @@ def test_traces_and_figures_are_sent_where_the_parameters_say(stack: Callable[..
         assert environment["OTEL_TRACES_EXPORTER"] == "none"
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in environment
         assert environment["LOG_FORMAT"] == "json"
-        load({**environment, "REDIS_URL": "redis://localhost", "REDIS_IAM_USER": "", "REDIS_IAM_CACHE": ""})
+        set_there = {
+            "AWS_REGION": "eu-west-1",
+            "REDIS_URL": "redis://localhost",
+        }
+        load({**environment, **set_there, "REDIS_IAM_USER": "", "REDIS_IAM_CACHE": ""})
     for environment in environments(TracesEndpoint="http://collector.internal:4318"):
         assert environment["OTEL_TRACES_EXPORTER"] == "otlp"
         assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector.internal:4318"
