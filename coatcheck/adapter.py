@@ -112,6 +112,9 @@ class QueueAdapter:
         with reaching_redis():
             script = "submit" if links is None else "submit_linked"
             answer = self._scripts.run(script, keys, *args, durable=True)
+        if isinstance(answer, bytes):  # most answers, made and read in less time than a list
+            created = parse_time(answer.decode())
+            return [_submitted(submission, created) for submission in submissions]
         if answer[0] == b"mismatch":
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for a request with another task, other arguments or options."

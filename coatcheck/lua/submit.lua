@@ -3,8 +3,8 @@
 -- ARGV: prefix, the call as a JSON object (owner of the jobs, '' = nobody's; limits; fingerprint, '' without an
 -- idempotency key, and its time to live), then for each job two: a JSON array of texts (id, queue, due second or '' =
 -- now, fields of the hash and their values), its data.
--- Returns {'new', time, allowance}, {'known', id, what is shown of it, id, ...}, {'mismatch'}, or what `admit` says
--- and the allowance.
+-- Returns {'new', time, allowance}, of nobody's jobs the time alone; {'known', id, what is shown of it, id, ...},
+-- {'mismatch'}, or what `admit` says and the allowance.
 local call = cjson.decode(ARGV[2])
 local owner, limits = call.owner, call.limits
 local again = call.fingerprint ~= '' and answer_again(KEYS[2], call.fingerprint)
@@ -21,4 +21,5 @@ for i = 3, #ARGV, 2 do
   end
 end
 if call.fingerprint ~= '' then remember(KEYS[2], call.fingerprint, call.ttl, ids) end
+if owner == '' then return iso() end
 return {'new', iso(), allowance(owner, limits)}
