@@ -46,6 +46,8 @@ MAX_CHILDREN = 1000
 """Most jobs that one submits."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, which sorts like the numbers
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+"""Two characters for each ten bits."""
 _SPELLED = (_ALPHABET * 8).encode()
 """A character for each byte, each for as many of them: five random bits of a byte's eight."""
 _TIME_CHARS = 11
@@ -64,7 +66,7 @@ def new_job_id(now: float | None = None) -> str:
     id can read the job. Takes the time in seconds, for tests.
     """
     microseconds = _next_microsecond() if now is None else int(now * 1_000_000)
-    return _base32(microseconds, _TIME_CHARS) + os.urandom(_RANDOM_CHARS).translate(_SPELLED).decode()
+    return _base32(microseconds) + os.urandom(_RANDOM_CHARS).translate(_SPELLED).decode()
 
 
 def tick_job_id(task: str, tick: datetime, salt: str) -> str:
@@ -74,7 +76,7 @@ def tick_job_id(task: str, tick: datetime, salt: str) -> str:
     """
     microseconds = round(tick.timestamp() * 1_000_000)
     digest = hashlib.sha256(f"{salt}\n{task}\n{microseconds}".encode()).digest()
-    return _base32(microseconds, _TIME_CHARS) + digest[:_RANDOM_CHARS].translate(_SPELLED).decode()
+    return _base32(microseconds) + digest[:_RANDOM_CHARS].translate(_SPELLED).decode()
 
 
 def child_job_id(parent: str, task: str, arguments: str, number: int) -> str:
@@ -107,8 +109,12 @@ def submitted_at_ms(job_id: str) -> int:
     return microseconds // 1000
 
 
-def _base32(number: int, length: int) -> str:
-    return "".join([_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5)])
+def _base32(number: int) -> str:
+    """A time in microseconds as _TIME_CHARS characters."""
+    return (
+        f"{_ALPHABET[number >> 50 & 31]}{_PAIRS[number >> 40 & 1023]}{_PAIRS[number >> 30 & 1023]}"
+        f"{_PAIRS[number >> 20 & 1023]}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
