@@ -19,11 +19,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from coatcheck.errors import (
-    FieldError,
     FileMismatchError,
     FilesUnavailableError,
     UnknownFileError,
-    UploadIncompleteError,
 )
 from coatcheck.files.links import Links
 from coatcheck.files.store import Part, PartLink, Stored, Upload
@@ -241,12 +239,7 @@ class FolderStore:
     @staticmethod
     def _check(upload: Upload, parts: Sequence[Part], there: dict[int, tuple[int, str, Path]]) -> None:
         """Raises UploadIncompleteError, FileMismatchError."""
-        missing = [number for number in range(1, upload.count + 1) if number not in there]
-        if missing:
-            raise UploadIncompleteError(
-                f"{len(missing)} of {upload.count} parts have not arrived.",
-                errors=[FieldError(f"/parts/{number}", "is missing") for number in missing],
-            )
+        upload.check_arrived(there)
         for part in parts:
             if part.sha256 is not None and part.sha256 != there[part.number][1]:
                 there[part.number][2].unlink(missing_ok=True)

@@ -23,10 +23,8 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from coatcheck.errors import (
-    FieldError,
     FileMismatchError,
     FilesUnavailableError,
-    UploadIncompleteError,
 )
 from coatcheck.files.presigning import Keys, presign
 from coatcheck.files.store import Part, PartLink, Stored, Upload
@@ -378,12 +376,7 @@ def _reaching(*, missing: bool = False) -> Iterator[None]:
 
 def _check(upload: Upload, told: Sequence[Part], there: Mapping[int, Part]) -> None:
     """Raises UploadIncompleteError, FileMismatchError."""
-    missing = [number for number in range(1, upload.count + 1) if number not in there]
-    if missing:
-        raise UploadIncompleteError(
-            f"{len(missing)} of {upload.count} parts have not arrived.",
-            errors=[FieldError(f"/parts/{number}", "is missing") for number in missing],
-        )
+    upload.check_arrived(there)
     for part in told:
         known = there[part.number].sha256 if part.number in there else None
         if part.sha256 is not None and known not in (None, part.sha256):

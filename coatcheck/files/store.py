@@ -7,11 +7,12 @@ is and how long it may stay: ``d7`` for seven days.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
+from coatcheck.errors import FieldError, UploadIncompleteError
 from coatcheck.settings import Settings
 
 
@@ -41,6 +42,15 @@ class Upload:
         if self.part_size is None:
             return self.size
         return min(self.part_size, self.size - (number - 1) * self.part_size)
+
+    def check_arrived(self, there: Container[int]) -> None:
+        """Raises UploadIncompleteError: names the parts that are not among these numbers."""
+        missing = [number for number in range(1, self.count + 1) if number not in there]
+        if missing:
+            raise UploadIncompleteError(
+                f"{len(missing)} of {self.count} parts have not arrived.",
+                errors=[FieldError(f"/parts/{number}", "is missing") for number in missing],
+            )
 
 
 @dataclass(frozen=True, slots=True)

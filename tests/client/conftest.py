@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -25,3 +27,16 @@ def on(request: pytest.FixtureRequest, product: Product) -> Iterator[Both]:
     """A client of each kind."""
     with both(request.param, product.url) as opened:
         yield opened
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that a client makes, which pass at once here."""
+    made: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        made.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", made.append)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return made

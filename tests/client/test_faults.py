@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,19 +26,6 @@ UNAVAILABLE = problem(503, "unavailable", Retry_After="7")
 DONE = job(status="finished", result=5)
 BROKEN = httpx.ReadError("broken")
 REFUSED = httpx.ConnectError("refused")
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that a client makes, which pass at once here."""
-    made: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        made.append(seconds)
-
-    monkeypatch.setattr(time, "sleep", made.append)
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    return made
 
 
 Opening = Callable[..., tuple[Both, ScriptedApi]]

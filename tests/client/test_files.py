@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +24,7 @@ BROKEN = httpx.WriteError("broken")
 S3_REFUSAL = httpx.Response(403, text="<Error><Code>X</Code><Message>Request has expired</Message></Error>")
 
 Opening = Callable[..., Both]
+pytestmark = pytest.mark.usefixtures("pauses")
 
 
 @pytest.fixture
@@ -50,19 +49,6 @@ def to(request: pytest.FixtureRequest, api: FakeFiles) -> Iterator[Opening]:
 @pytest.fixture
 def on(to: Opening) -> Both:
     return to()
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that a client makes, which pass at once here."""
-    made: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        made.append(seconds)
-
-    monkeypatch.setattr(time, "sleep", made.append)
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    return made
 
 
 def breaking(times: int, fault: Any, where: str = "/put/") -> Callable[[httpx.Request], Any]:

@@ -6,7 +6,7 @@ import { forEachJob, patiently } from "./bulk.js";
 import { announce, h, setText } from "./dom.js";
 import { inOrder } from "./graph-layout.js";
 import { canRetry, STATUSES, ticketNumber } from "./job.js";
-import { Poller } from "./poller.js";
+import { PolledView } from "./polled-view.js";
 import { localTime } from "./time.js";
 
 /**
@@ -23,14 +23,13 @@ import { localTime } from "./time.js";
  * @property {Job[]} jobs
  */
 
-export class BatchPage {
+export class BatchPage extends PolledView {
   title;
   #app;
   #id;
   /** @type {Batch|null} */
   #batch = null;
   #busy = false;
-  #heading = h("h2", { tabindex: "-1" }, "Fetching the batch…");
   #stamp = h("span", { class: "stamp", hidden: true });
   #facts = h("p", { class: "facts" });
   #counts = h("ul", { class: "chips", "aria-label": "Jobs by status" });
@@ -40,7 +39,6 @@ export class BatchPage {
   #note = h("p", { class: "bulk-note", role: "status" });
   #graph;
   #page;
-  #poller = new Poller(() => this.#ask(), { first: 1000, slowest: 4000, hidden: 20_000 });
 
   /**
    * @param {HTMLElement} parent
@@ -48,6 +46,7 @@ export class BatchPage {
    * @param {import("./app.js").App} app
    */
   constructor(parent, id, app) {
+    super("Fetching the batch…", () => this.#ask(), { first: 1000, slowest: 4000, hidden: 20_000 });
     this.#id = id;
     this.#app = app;
     this.title = `Batch ${ticketNumber(id)}`;
@@ -66,7 +65,7 @@ export class BatchPage {
       h(
         "div",
         { class: "view-head" },
-        h("div", { class: "job-title-line" }, this.#heading, this.#stamp),
+        h("div", { class: "job-title-line" }, this.heading, this.#stamp),
         h("div", { class: "toolbar" }, this.#retry, this.#cancel),
       ),
       this.#facts,
@@ -77,20 +76,7 @@ export class BatchPage {
     );
     this.#whole(false);
     parent.replaceChildren(this.#page);
-    this.#poller.start();
-  }
-
-  stop() {
-    this.#poller.stop();
-  }
-
-  focus() {
-    this.#heading.focus({ preventScroll: true });
-  }
-
-  /** Ask as soon as allowed. */
-  poke() {
-    this.#poller.poke();
+    this.poller.start();
   }
 
   /** The tasks got their titles. */
@@ -112,7 +98,7 @@ export class BatchPage {
       return { done: data.status !== "running", changed, retryAfter };
     } catch (error) {
       if (!(error instanceof ApiError) || ![403, 404].includes(error.status)) throw error;
-      setText(this.#heading, error.status === 404 ? "There is no such batch" : "This batch can't be shown");
+      setText(this.heading, error.status === 404 ? "There is no such batch" : "This batch can't be shown");
       setText(this.#note, error.status === 404 ? "Its time to live may be over, or it belongs to somebody else." : error.message);
       return { done: true };
     }
@@ -126,7 +112,7 @@ export class BatchPage {
     const { status, total, counts, jobs, progress, created_at, owner } = batch;
     this.title = `${status}: batch ${ticketNumber(batch.id)}`;
     this.#page.dataset.status = status === "running" ? "started" : status;
-    setText(this.#heading, `Batch of ${total === 1 ? "one job" : `${total.toLocaleString()} jobs`}`);
+    setText(this.heading, `Batch of ${total === 1 ? "one job" : `${total.toLocaleString()} jobs`}`);
     setText(this.#stamp, status);
     const kept = jobs.length < total && `${jobs.length.toLocaleString()} of them are shown`;
     this.#facts.replaceChildren(
@@ -181,7 +167,7 @@ export class BatchPage {
         setText(this.#note, error.message);
       }
       this.#busy = false;
-      this.#poller.start();
+      this.poller.start();
       this.#app.refresh();
     };
     return h("button", { type: "button", class: "quiet", onclick }, text);

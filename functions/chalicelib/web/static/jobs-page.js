@@ -5,7 +5,7 @@ import { forEachJob, patiently } from "./bulk.js";
 import { h, setText } from "./dom.js";
 import { canRetry, hasEnded, STATUSES } from "./job.js";
 import { JobRows } from "./job-rows.js";
-import { Poller } from "./poller.js";
+import { PolledView } from "./polled-view.js";
 import { listAddress } from "./route.js";
 
 const LENGTH = 50;
@@ -14,11 +14,10 @@ const MOST = 200;
 
 /** @typedef {import("./job.js").Job} Job */
 
-export class JobsPage {
+export class JobsPage extends PolledView {
   title = "Jobs";
   #app;
   #filters;
-  #heading = h("h2", { tabindex: "-1" }, "Jobs");
   #rows;
   #nothing = h("div", { class: "empty", hidden: true });
   #loading = h("p", { class: "loading" }, "Fetching the jobs…");
@@ -33,7 +32,6 @@ export class JobsPage {
   #task = h("select", { id: "filter-task", onchange: () => this.#go({ task: this.#task.value }) });
   #queue = h("select", { id: "filter-queue", onchange: () => this.#go({ queue: this.#queue.value }) });
   #busy = false;
-  #poller = new Poller(() => this.#ask(), { first: 2000, slowest: 6000, hidden: 60_000 });
 
   /**
    * @param {HTMLElement} parent
@@ -41,6 +39,7 @@ export class JobsPage {
    * @param {import("./app.js").App} app
    */
   constructor(parent, params, app) {
+    super("Jobs", () => this.#ask(), { first: 2000, slowest: 6000, hidden: 60_000 });
     this.#app = app;
     this.#filters = {
       status: params.get("status"),
@@ -57,7 +56,7 @@ export class JobsPage {
       h(
         "div",
         { class: "view" },
-        h("div", { class: "view-head" }, this.#heading, this.#choices()),
+        h("div", { class: "view-head" }, this.heading, this.#choices()),
         this.#statuses(),
         this.#toolbar(),
         this.#note,
@@ -68,20 +67,7 @@ export class JobsPage {
       ),
     );
     this.#showSelection();
-    this.#poller.start();
-  }
-
-  stop() {
-    this.#poller.stop();
-  }
-
-  focus() {
-    this.#heading.focus({ preventScroll: true });
-  }
-
-  /** Ask as soon as allowed. */
-  poke() {
-    this.#poller.poke();
+    this.poller.start();
   }
 
   /** The tasks got their titles, or the queues are known. */

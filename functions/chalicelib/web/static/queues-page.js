@@ -4,7 +4,7 @@ import { getJobs } from "./api.js";
 import { depthChart } from "./chart.js";
 import { h } from "./dom.js";
 import { ticketNumber } from "./job.js";
-import { Poller } from "./poller.js";
+import { PolledView } from "./polled-view.js";
 import { jobAddress, listAddress } from "./route.js";
 import { ago, duration, secondsBetween, timeOfDay } from "./time.js";
 
@@ -17,20 +17,18 @@ const MOST = 200;
  * @typedef {import("./queues.js").Worker} Worker
  */
 
-export class QueuesPage {
+export class QueuesPage extends PolledView {
   title = "Queues";
   #app;
   #queues;
   /** @type {Map<string, Job>} what runs, by id */
   #running = new Map();
-  #heading = h("h2", { tabindex: "-1" }, "Queues");
   #list = h(
     "div",
     { class: "queue-list", "aria-busy": "true" },
     h("p", { class: "loading" }, "Fetching the queues…"),
   );
   #note = h("p", { class: "soft queue-note" });
-  #poller = new Poller(() => this.#ask(), { first: 2000, slowest: 5000, hidden: 60_000 });
 
   /**
    * @param {HTMLElement} parent
@@ -38,24 +36,12 @@ export class QueuesPage {
    * @param {import("./queues.js").Queues} queues
    */
   constructor(parent, app, queues) {
+    super("Queues", () => this.#ask(), { first: 2000, slowest: 5000, hidden: 60_000 });
     this.#app = app;
     this.#queues = queues;
-    parent.replaceChildren(h("div", { class: "view" }, this.#heading, this.#list, this.#note));
+    parent.replaceChildren(h("div", { class: "view" }, this.heading, this.#list, this.#note));
     this.#show();
-    this.#poller.start();
-  }
-
-  stop() {
-    this.#poller.stop();
-  }
-
-  focus() {
-    this.#heading.focus({ preventScroll: true });
-  }
-
-  /** Ask as soon as allowed. */
-  poke() {
-    this.#poller.poke();
+    this.poller.start();
   }
 
   /** The tasks got their titles, or the queues have news. */

@@ -3,7 +3,7 @@
 import { ApiError, getSchedules, tellSchedule } from "./api.js";
 import { h, setText, uniqueId } from "./dom.js";
 import { ticketNumber } from "./job.js";
-import { Poller } from "./poller.js";
+import { PolledView } from "./polled-view.js";
 import { jobAddress, listAddress } from "./route.js";
 import { ticketLink } from "./ticket-links.js";
 import { ago, calendarTime, until } from "./time.js";
@@ -37,39 +37,29 @@ const RULES = {
   none: "Makes up for no missed run.",
 };
 
-export class SchedulesPage {
+export class SchedulesPage extends PolledView {
   title = "Schedules";
   #app;
-  #heading = h("h2", { tabindex: "-1" }, "Schedules");
   #list = h("div", { class: "queue-list" }, h("p", { class: "loading" }, "Fetching the schedules…"));
   /** @type {Map<string, Card>} by task */
   #cards = new Map();
   #shown = "";
   #clock = setInterval(() => this.rename(), 1000);
-  #poller = new Poller(() => this.#ask(), { first: 2000, slowest: 5000, hidden: 60_000 });
 
   /**
    * @param {HTMLElement} parent
    * @param {import("./app.js").App} app
    */
   constructor(parent, app) {
+    super("Schedules", () => this.#ask(), { first: 2000, slowest: 5000, hidden: 60_000 });
     this.#app = app;
-    parent.replaceChildren(h("div", { class: "view" }, this.#heading, this.#list));
-    this.#poller.start();
+    parent.replaceChildren(h("div", { class: "view" }, this.heading, this.#list));
+    this.poller.start();
   }
 
   stop() {
     clearInterval(this.#clock);
-    this.#poller.stop();
-  }
-
-  focus() {
-    this.#heading.focus({ preventScroll: true });
-  }
-
-  /** Ask as soon as allowed. */
-  poke() {
-    this.#poller.poke();
+    super.stop();
   }
 
   /** The tasks got their titles, or time has passed. */
