@@ -33,6 +33,7 @@
         ├── IdempotencyMismatchError  422
         ├── InvalidUploadError        422
         ├── FileMismatchError         422
+        │   └── PartMismatchError
         ├── RateLimitedError          429
         ├── TooManyWaitingError       429
         ├── InternalError             500
@@ -336,6 +337,16 @@ class FileMismatchError(ProblemError):
     status = 422
     slug = "file-mismatch"
     title = "The file is not the one that was announced"
+
+
+class PartMismatchError(FileMismatchError):
+    """Parts of an upload have other checksums than the client says. Takes what is wrong, by their numbers."""
+
+    def __init__(self, detail: str, faults: Mapping[int, str]) -> None:
+        self.numbers = tuple(faults)
+        super().__init__(
+            detail, errors=[FieldError(f"/parts/{number}", fault) for number, fault in faults.items()]
+        )
 
 
 class RateLimitedError(ProblemError):
