@@ -33,6 +33,7 @@
         ├── IdempotencyMismatchError  422
         ├── InvalidUploadError        422
         ├── FileMismatchError         422
+        │   └── PartMismatchError
         ├── RateLimitedError          429
         ├── TooManyWaitingError       429
         ├── InternalError             500
@@ -197,6 +198,11 @@ class UnknownBatchError(ProblemError):
     slug = "unknown-batch"
     title = "There is no such batch"
 
+    @classmethod
+    def of(cls, batch_id: str) -> UnknownBatchError:
+        """What to raise where nothing is kept of a batch, or it is another owner's."""
+        return cls(f"There is no batch {batch_id}: it never was, or was kept as long as promised.")
+
 
 class UnknownFileError(ProblemError):
     """No file has that id: never uploaded, deleted, or its time to live is over."""
@@ -331,6 +337,16 @@ class FileMismatchError(ProblemError):
     status = 422
     slug = "file-mismatch"
     title = "The file is not the one that was announced"
+
+
+class PartMismatchError(FileMismatchError):
+    """Parts of an upload have other checksums than the client says. Takes what is wrong, by their numbers."""
+
+    def __init__(self, detail: str, faults: Mapping[int, str]) -> None:
+        self.numbers = tuple(faults)
+        super().__init__(
+            detail, errors=[FieldError(f"/parts/{number}", fault) for number, fault in faults.items()]
+        )
 
 
 class RateLimitedError(ProblemError):

@@ -101,6 +101,7 @@ class Pool:
                 cleaned = time.monotonic()
             self._sleep(max(0.0, cleaned + TICK - time.monotonic()))
         self._stop()
+        self._spool.close()
         self._metrics.close()
         if self._protection is not None:
             self._protection.close()

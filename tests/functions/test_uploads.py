@@ -229,7 +229,22 @@ def test_a_part_with_another_checksum_is_refused(desk_api: Api) -> None:
     address = f"/uploads/{begun['id']}/complete"
     wrong = desk_api.post(address, {"parts": [{"number": 1, "sha256": "0" * 64}]})
     assert wrong.is_problem(422, "file-mismatch")
+    found = hashlib.sha256(TEXT).hexdigest()
+    assert wrong.errors == {"/parts/1": f"has the SHA-256 {found}, not {'0' * 64}"}
     assert desk_api.post(address).is_problem(409, "upload-incomplete")
+
+
+def test_all_parts_with_other_checksums_are_named_and_no_others_are_sent_again(
+    files_on: Callable[..., None], desk_api: Api
+) -> None:
+    files_on(part_size=5 * MIB)
+    data = bytes(11 * MIB)
+    begun = desk_api.post("/uploads", {**NEW, "size": len(data)}).json
+    put(begun, data)
+    sums = [{"number": 1, "sha256": "0" * 64}, {"number": 2}, {"number": 3, "sha256": "1" * 64}]
+    wrong = desk_api.post(f"/uploads/{begun['id']}/complete", {"parts": sums})
+    assert wrong.is_problem(422, "file-mismatch") and wrong.errors.keys() == {"/parts/1", "/parts/3"}
+    assert [part["number"] for part in desk_api.get(f"/uploads/{begun['id']}").json["parts"]] == [1, 3]
 
 
 def test_a_file_is_deleted_with_all_that_has_arrived_of_it(desk_api: Api) -> None:
