@@ -318,6 +318,7 @@ class QueueAdapter:
         status: JobStatus | None = None,
         queue: str | None = None,
         task: str | None = None,
+        batch: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
         access: Access = EVERYTHING,
@@ -327,12 +328,13 @@ class QueueAdapter:
         Takes filters, the ``cursor`` of the page before, the most jobs to return, and which jobs the caller
         sees: ``Access(owner)`` is the filter for an owner.
 
-        Raises InvalidRequestError: the cursor is none that a page gave.
+        Raises InvalidRequestError: the cursor is none that a page gave; UnknownBatchError: no such batch, or
+        another owner's.
         """
         if cursor is not None and not is_job_id(cursor):
             raise InvalidRequestError("The cursor is none that a list of jobs gave: start again without it.")
         with reaching_redis():
-            return list_jobs(self._scripts, self._keys, status, queue, task, cursor, limit, access)
+            return list_jobs(self._scripts, self._keys, status, queue, task, batch, cursor, limit, access)
 
 
 def signatures_of(settings: Settings) -> Signatures | None:

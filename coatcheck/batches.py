@@ -83,9 +83,7 @@ def read_batch(scripts: Scripts, keys: Keys, batch_id: str, access: Access) -> B
     if answer[0] == b"forbidden":
         access.check_task(as_text(answer[1]))
     if answer[0] != b"batch":
-        raise UnknownBatchError(
-            f"There is no batch {batch_id}: it never was, or was kept as long as promised."
-        )
+        raise UnknownBatchError.of(batch_id)
     owner, created_at, total, *found = answer[1:]
     jobs = []
     for job_id, values in zip(found[::2], found[1::2], strict=True):

@@ -199,6 +199,11 @@ class UnknownBatchError(ProblemError):
     slug = "unknown-batch"
     title = "There is no such batch"
 
+    @classmethod
+    def of(cls, batch_id: str) -> UnknownBatchError:
+        """What to raise where nothing is kept of a batch, or it is another owner's."""
+        return cls(f"There is no batch {batch_id}: it never was, or was kept as long as promised.")
+
 
 class UnknownFileError(ProblemError):
     """No file has that id: never uploaded, deleted, or its time to live is over."""

@@ -127,9 +127,7 @@ class FileDesk:
         if record.complete:
             return record
         stored = self.store.complete(record.upload, parts)
-        done = replace(record, complete=True, sha256=record.sha256 or stored.sha256)
-        self.records.change(done)
-        return done
+        return self.records.complete(replace(record, sha256=record.sha256 or stored.sha256))
 
     def remove(self, record: FileRecord) -> None:
         """Delete a file, or what has arrived of it. Raises FileInUseError."""

@@ -185,11 +185,12 @@ PATHS: dict[str, Any] = {
                 parameter("status", JOB_STATUS),
                 parameter("queue", QUEUE_NAME),
                 parameter("task", TEXT),
+                parameter("batch", ID, description="Only what was submitted with it."),
                 parameter("owner", TEXT, description="Whose jobs; an admin sees everybody's."),
                 parameter("cursor", ID, description="The next of the page before."),
                 parameter("limit", LIMIT),
             ],
-            problems=(UnavailableError,),
+            problems=BATCH_PROBLEMS,
         ),
         "post": operation(
             "submit_jobs",
