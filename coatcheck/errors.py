@@ -36,6 +36,7 @@
         │   └── PartMismatchError
         ├── RateLimitedError          429
         ├── TooManyWaitingError       429
+        ├── TooMuchUploadedError      429
         ├── InternalError             500
         ├── QueueFullError            503
         ├── FilesUnavailableError     503
@@ -363,6 +364,14 @@ class TooManyWaitingError(ProblemError):
     status = 429
     slug = "too-many-waiting"
     title = "Too many jobs of the caller wait"
+
+
+class TooMuchUploadedError(ProblemError):
+    """The caller begins uploads of more bytes in a day than ``COATCHECK_UPLOAD_BYTES_PER_DAY``."""
+
+    status = 429
+    slug = "too-much-uploaded"
+    title = "Too many bytes are uploaded in a short time"
 
 
 class InternalError(ProblemError):

@@ -114,6 +114,7 @@ KINDS: dict[str, Kind] = {
         "What is known of an uploaded file has no time to live.", "given that of the settings"
     ),
     "rate-without-ttl": Kind("What an owner has submitted of late has no time to live.", "deleted"),
+    "uploads-without-ttl": Kind("What an owner has uploaded of late has no time to live.", "deleted"),
     # Not for us to mend
     "wrong-type": Kind("The key is a {detail}.", None),
     "unknown-key": Kind("Neither Coatcheck nor RQ knows such a key (a {detail}).", None),

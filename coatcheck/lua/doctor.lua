@@ -386,11 +386,14 @@ function checks.batch(id)
   end
 end
 
-function checks.rate(owner)
-  local name = key('rate', owner)
+local function bucket(what, owner)
+  local name = key(what, owner)
   if not is(name, 'string') or redis.call('PTTL', name) ~= -1 then return end
-  found('rate-without-ttl', '', function() redis.call('DEL', name) end)
+  found(what .. '-without-ttl', '', function() redis.call('DEL', name) end)
 end
+
+function checks.rate(owner) return bucket('rate', owner) end
+function checks.uploads(owner) return bucket('uploads', owner) end
 
 function checks.file(id)
   local name = key('file', id)

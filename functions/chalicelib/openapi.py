@@ -40,6 +40,7 @@ from coatcheck.errors import (
     QueueFullError,
     RateLimitedError,
     TooManyWaitingError,
+    TooMuchUploadedError,
     UnavailableError,
     UnknownBatchError,
     UnknownFileError,
@@ -310,9 +311,9 @@ PATHS: dict[str, Any] = {
             tags=["files"],
             status=201,
             answer=content(ref("Upload")),
-            headers=("Location",),
+            headers=("Location", *LIMITS),
             body={**content(ref("NewUpload")), "required": True},
-            problems=(*UPLOAD_PROBLEMS, *UPLOAD_BODY_PROBLEMS),
+            problems=(*UPLOAD_PROBLEMS, *UPLOAD_BODY_PROBLEMS, TooMuchUploadedError),
         )
     },
     "/uploads/{id}": {

@@ -302,6 +302,10 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
         lambda ward: ward.redis.set(ward.keys.rate("ann"), "x"),
         ["rate-without-ttl"],
     ),
+    "what an owner has uploaded does not expire": (
+        lambda ward: ward.redis.set(ward.keys.uploads("ann"), "1"),
+        ["uploads-without-ttl"],
+    ),
     "what is known of an uploaded file does not expire": (
         lambda ward: ward.redis.set(ward.keys.file("d1.x"), "{}"),
         ["file-without-ttl"],
