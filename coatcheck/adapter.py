@@ -206,7 +206,7 @@ class QueueAdapter:
         if not jobs:
             raise ConflictError(f"The batch is {batch.status} already: there is nothing to stop.")
         with reaching_redis():
-            cancel_jobs(self._redis, self._scripts, self._keys, jobs, access, _token())
+            cancel_jobs(self._scripts, self._keys, jobs, access, _token())
         return self.batch(batch_id, access)
 
     def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
@@ -305,7 +305,7 @@ class QueueAdapter:
         from coatcheck.ticker import Ticker
 
         with reaching_redis():
-            Ticker(self._redis, self._settings, tasks).tick()
+            Ticker(self._redis, self._settings, tasks, self._signatures).tick()
 
     def ping(self) -> None:
         """Raises UnavailableError unless Redis answers."""
@@ -318,6 +318,7 @@ class QueueAdapter:
         status: JobStatus | None = None,
         queue: str | None = None,
         task: str | None = None,
+        batch: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
         access: Access = EVERYTHING,
@@ -327,12 +328,13 @@ class QueueAdapter:
         Takes filters, the ``cursor`` of the page before, the most jobs to return, and which jobs the caller
         sees: ``Access(owner)`` is the filter for an owner.
 
-        Raises InvalidRequestError: the cursor is none that a page gave.
+        Raises InvalidRequestError: the cursor is none that a page gave; UnknownBatchError: no such batch, or
+        another owner's.
         """
         if cursor is not None and not is_job_id(cursor):
             raise InvalidRequestError("The cursor is none that a list of jobs gave: start again without it.")
         with reaching_redis():
-            return list_jobs(self._scripts, self._keys, status, queue, task, cursor, limit, access)
+            return list_jobs(self._scripts, self._keys, status, queue, task, batch, cursor, limit, access)
 
 
 def signatures_of(settings: Settings) -> Signatures | None:

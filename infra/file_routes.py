@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
-from coatcheck.errors import InvalidRequestError, RangeNotSatisfiableError
+from coatcheck.errors import InvalidRequestError, ProblemError, RangeNotSatisfiableError
 from coatcheck.files.folder import PATH, FolderStore
 from infra.body import declared_length
 
@@ -50,11 +50,18 @@ class FileRoutes:
 
     def answer(self, request: ApiRequestHandler) -> None:
         """Answer one request. Raises ProblemError: nothing was answered yet."""
+        try:
+            self._answer(request)
+        except ProblemError as error:
+            error.headers.update(self._cors(request))  # whose page it is may read why, too
+            raise
+
+    def _answer(self, request: ApiRequestHandler) -> None:
         if request.command == "PUT":
             self._receive(request)
         elif request.command in ("GET", "HEAD"):
             self._send(request)
-        elif request.command == "OPTIONS" and self._cors(request):
+        elif request.command == "OPTIONS" and self._allows(request):
             asked = {
                 "Access-Control-Allow-Methods": ", ".join(METHODS),
                 "Access-Control-Allow-Headers": "content-type, range, if-range",
@@ -84,11 +91,10 @@ class FileRoutes:
                 "ETag": etag,
                 **self._cors(request),
             }
-            if etag in request.headers.get("if-none-match", ""):
+            if _known(request, etag):
                 _head(request, HTTPStatus.NOT_MODIFIED, headers)
                 return
-            wanted = request.headers.get("range", "") if _unchanged(request, etag) else ""
-            start, end = _range(wanted, size)
+            start, end = _range(_wanted(request, etag), size)
             headers["Content-Length"] = str(end - start)
             if (start, end) != (0, size):
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
@@ -99,16 +105,18 @@ class FileRoutes:
                 _copy(request, file, start, end - start)
 
     def _cors(self, request: ApiRequestHandler) -> dict[str, str]:
-        """What the page of an allowed origin needs to be let."""
-        origin = request.headers.get("origin", "")
-        if origin not in self._origins:
-            return {}
+        """What the page of an allowed origin needs to be let; and that the answer depends on whose it is."""
+        if not self._allows(request):
+            return {"Vary": "Origin"} if self._origins else {}
         return {
-            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Allow-Origin": request.headers["origin"],
             "Access-Control-Expose-Headers": "Content-Disposition, Content-Range, ETag",
             "Cross-Origin-Resource-Policy": "cross-origin",
             "Vary": "Origin",
         }
+
+    def _allows(self, request: ApiRequestHandler) -> bool:
+        return request.headers.get("origin", "") in self._origins
 
 
 def disposition(name: str) -> str:
@@ -117,8 +125,16 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _unchanged(request: ApiRequestHandler, etag: str) -> bool:
-    return str(request.headers.get("if-range", etag)) == etag
+def _known(request: ApiRequestHandler, etag: str) -> bool:
+    """Whether the client has the file already (RFC 9110, section 13.1.2)."""
+    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    return not tags.isdisjoint({etag, "*"})
+
+
+def _wanted(request: ApiRequestHandler, etag: str) -> str:
+    """The range that is asked for, empty: none. Only GET has one, and one of another file is none."""
+    same = request.headers.get("if-range", etag) == etag
+    return str(request.headers.get("range", "")) if same and request.command == "GET" else ""
 
 
 def _range(text: str, size: int) -> tuple[int, int]:

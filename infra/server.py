@@ -34,6 +34,7 @@ from chalice.local import (
 from coatcheck.errors import CrossSiteError, InternalError, InvalidRequestError, ProblemError
 from infra.body import declared_length, read_body
 from infra.file_routes import FileRoutes
+from infra.head import HeaderLines
 from infra.hosts import Hosts
 
 IDLE_SECONDS = 75
@@ -184,6 +185,7 @@ class ApiRequestHandler(ChaliceRequestHandler):
     wbufsize = 64 * 1024
     timeout = IDLE_SECONDS
     server: ApiServer
+    rfile: Any
     path = ""
     command: str | None = None
 
@@ -209,14 +211,22 @@ class ApiRequestHandler(ChaliceRequestHandler):
     def parse_request(self) -> bool:
         """Read the request's line and headers, and begin to count its time."""
         self._started = time.monotonic()
-        understood: bool = super().parse_request()
+        connection = self.rfile
+        self.rfile = lines = HeaderLines(connection)
+        try:
+            understood: bool = super().parse_request()
+        finally:
+            self.rfile = connection
+        if understood and (fault := lines.fault(self.headers, self.request_version)):
+            self.send_error(HTTPStatus.BAD_REQUEST, fault)
+            return False
         return understood
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that is not HTTP as it should be; the base class calls this."""
         self.request_version = "HTTP/1.1"  # else a line that can't be read gets an answer without headers
         answer = self._other(str(self.command)) if code == HTTPStatus.NOT_IMPLEMENTED else None
-        error = InvalidRequestError(f"The request is malformed: {message}.")
+        error = InvalidRequestError(f"The request is malformed: {message or HTTPStatus(code).phrase}.")
         self._refuse(answer or self.server.problems.problem(error))
 
     def finish(self) -> None:

@@ -72,18 +72,18 @@ class Giver:
         UnavailableError, FilesUnavailableError.
         """
         asked = [(each, path, value[FILE]) for each in wanted for path, value in files_in(each.arguments)]
+        if len(asked) > MAX_ASKED:
+            return [], [FieldError(asked[0][0].pointer, f"should name at most {MAX_ASKED} files")]
         found = self._find({file_id for *_, file_id in asked if isinstance(file_id, str)}, owner)
         errors: list[FieldError] = []
         needed: dict[str, float] = {}
-        for each, path, file_id in asked[:MAX_ASKED]:
+        for each, path, file_id in asked:
             file = found.get(file_id) if isinstance(file_id, str) else None
             detail = GONE if file is None else self._fault(file, each, path)
             if detail is not None:
                 errors.append(FieldError(each.pointer + pointer_of(path), detail))
             else:
                 needed[file_id] = max(needed.get(file_id, 0), each.seconds)
-        if len(asked) > MAX_ASKED:
-            errors.append(FieldError(asked[0][0].pointer, f"should name at most {MAX_ASKED} files"))
         if errors:
             return [], errors[:MAX_ERRORS]
         given = self._keep({file_id: found[file_id] for file_id in needed}, needed)
@@ -102,26 +102,23 @@ class Giver:
             file_id: place for file_id, place in places.items() if place and place.owner == owner_of(owner)
         }
         uploaded = self._records.get_many([file_id for file_id, place in own.items() if place.job is None])
-        returned = [
-            self._returned(file_id, place.job, Access(owner)) for file_id, place in own.items() if place.job
-        ]
-        return {record.id: record for record in (*uploaded, *returned) if record and record.complete}
+        jobs = {place.job for place in own.values() if place.job is not None}
+        returned = [file for job_id in jobs for file in self._returned(job_id, Access(owner))]
+        return {file.id: file for file in (*uploaded, *returned) if file and file.complete and file.id in own}
 
-    def _returned(self, file_id: str, job_id: str, access: Access) -> FileRecord | None:
-        """A file that a job returned, as if it had been uploaded when the job ended."""
+    def _returned(self, job_id: str, access: Access) -> Iterator[FileRecord]:
+        """The files that a job returned, as if they had been uploaded when the job ended."""
         try:
             job = self._find_job(job_id, access)
         except (UnknownJobError, ForbiddenError):
-            return None
+            return
         if job.ended_at is None:
-            return None
+            return
         ended = int(job.ended_at.timestamp())
         for info in results_of(job):
-            if info.id == file_id:
-                return FileRecord(
-                    info.id, info.name, info.type, info.size, info.sha256, created_at=ended, complete=True
-                )
-        return None
+            yield FileRecord(
+                info.id, info.name, info.type, info.size, info.sha256, created_at=ended, complete=True
+            )
 
     def _fault(self, file: FileRecord, wanted: Wanted, path: Path) -> str | None:
         """Why a file can't be given there; None: it can."""

@@ -60,7 +60,10 @@ def batch_document(batch: Batch, request: Request) -> dict[str, Any]:
         "total": batch.total,
         "progress": batch.progress,
         "jobs": [job_summary(job, request) for job in batch.jobs[:MAX_SHOWN]],
-        "links": {"self": request.link("batches", batch.id)},
+        "links": {
+            "self": request.link("batches", batch.id),
+            "jobs": f"{request.link('jobs')}?batch={batch.id}",
+        },
     }
 
 

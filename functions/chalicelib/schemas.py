@@ -245,7 +245,7 @@ BATCH: dict[str, Schema] = {
     "total": {**COUNT, "description": "How many jobs it has, those too that are kept no more."},
     "progress": {"type": "number", "minimum": 0, "maximum": 1},
     "jobs": array(ref("JobSummary")),
-    "links": record({"self": TEXT}),
+    "links": record({"self": TEXT, "jobs": {**TEXT, "description": "All its jobs, page by page."}}),
 }
 
 FILE_ID: Schema = {"type": "string", "pattern": f"^{ANY_FILE_ID}$"}

@@ -229,7 +229,22 @@ def test_a_part_with_another_checksum_is_refused(desk_api: Api) -> None:
     address = f"/uploads/{begun['id']}/complete"
     wrong = desk_api.post(address, {"parts": [{"number": 1, "sha256": "0" * 64}]})
     assert wrong.is_problem(422, "file-mismatch")
+    found = hashlib.sha256(TEXT).hexdigest()
+    assert wrong.errors == {"/parts/1": f"has the SHA-256 {found}, not {'0' * 64}"}
     assert desk_api.post(address).is_problem(409, "upload-incomplete")
+
+
+def test_all_parts_with_other_checksums_are_named_and_no_others_are_sent_again(
+    files_on: Callable[..., None], desk_api: Api
+) -> None:
+    files_on(part_size=5 * MIB)
+    data = bytes(11 * MIB)
+    begun = desk_api.post("/uploads", {**NEW, "size": len(data)}).json
+    put(begun, data)
+    sums = [{"number": 1, "sha256": "0" * 64}, {"number": 2}, {"number": 3, "sha256": "1" * 64}]
+    wrong = desk_api.post(f"/uploads/{begun['id']}/complete", {"parts": sums})
+    assert wrong.is_problem(422, "file-mismatch") and wrong.errors.keys() == {"/parts/1", "/parts/3"}
+    assert [part["number"] for part in desk_api.get(f"/uploads/{begun['id']}").json["parts"]] == [1, 3]
 
 
 def test_a_file_is_deleted_with_all_that_has_arrived_of_it(desk_api: Api) -> None:
@@ -367,6 +382,35 @@ def test_another_owners_file_is_as_if_there_were_none(files_on: Callable[..., No
     assert job.status == 202
     assert ben.get(f"/jobs/{job.json['id']}").is_problem(404, "unknown-job")
     assert link_reads(root.get(f"/jobs/{job.json['id']}").json["arguments"]["table"]["url"]) == TEXT
+
+
+def test_a_token_may_begin_so_many_bytes_in_a_day(files_on: Callable[..., None], as_caller: As) -> None:
+    files_on(auth="tokens", upload_bytes_per_day=4 * 10**9, max_file=10**12)
+    ann, ben = as_caller("ann"), as_caller("ben")
+    begun = ann.post("/uploads", NEW | {"size": 3 * 10**9})
+    assert begun.status == 201
+    assert begun.headers["ratelimit-policy"] == '"uploads";q=4000000000;w=86400;qu="content-bytes"'
+    assert begun.headers["ratelimit"] == '"uploads";r=1000000000;t=64800'
+    refused = ann.post("/uploads", NEW | {"size": 2 * 10**9})
+    assert refused.is_problem(429, "too-much-uploaded")
+    assert int(refused.headers["retry-after"]) == pytest.approx(DAY / 4, abs=60)
+    assert refused.headers["ratelimit"].startswith('"uploads";r=1000')
+    assert len(list((store().folder / ".uploads").iterdir())) == 1, "nothing was begun"
+    assert ann.post("/uploads", NEW | {"size": 10**9}).status == 201
+    assert ann.request("DELETE", f"/uploads/{begun.json['id']}").status == 204
+    assert ann.post("/uploads", NEW).is_problem(429, "too-much-uploaded"), "what was deleted counts"
+    assert ben.post("/uploads", NEW | {"size": 4 * 10**9}).status == 201
+    never = ben.post("/uploads", NEW | {"size": 4 * 10**9 + 1})
+    assert never.is_problem(422, "invalid-upload") and "to 4000000000" in never.errors["/size"]
+
+
+def test_where_nobody_is_asked_any_number_of_bytes_may_come(
+    files_on: Callable[..., None], desk_api: Api
+) -> None:
+    files_on(upload_bytes_per_day=1)
+    for _ in range(3):
+        begun = desk_api.post("/uploads", NEW)
+        assert begun.status == 201 and "ratelimit" not in begun.headers
 
 
 def test_a_file_that_a_job_uses_is_not_deleted_and_kept_for_its_job(
