@@ -206,7 +206,7 @@ class QueueAdapter:
         if not jobs:
             raise ConflictError(f"The batch is {batch.status} already: there is nothing to stop.")
         with reaching_redis():
-            cancel_jobs(self._redis, self._scripts, self._keys, jobs, access, _token())
+            cancel_jobs(self._scripts, self._keys, jobs, access, _token())
         return self.batch(batch_id, access)
 
     def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
@@ -305,7 +305,7 @@ class QueueAdapter:
         from coatcheck.ticker import Ticker
 
         with reaching_redis():
-            Ticker(self._redis, self._settings, tasks).tick()
+            Ticker(self._redis, self._settings, tasks, self._signatures).tick()
 
     def ping(self) -> None:
         """Raises UnavailableError unless Redis answers."""
