@@ -305,7 +305,7 @@ class QueueAdapter:
         from coatcheck.ticker import Ticker
 
         with reaching_redis():
-            Ticker(self._redis, self._settings, tasks).tick()
+            Ticker(self._redis, self._settings, tasks, self._signatures).tick()
 
     def ping(self) -> None:
         """Raises UnavailableError unless Redis answers."""
