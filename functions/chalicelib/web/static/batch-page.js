@@ -5,7 +5,7 @@ import { BatchGraph, SIGNS } from "./batch-graph.js";
 import { forEachJob, patiently } from "./bulk.js";
 import { announce, h, setText } from "./dom.js";
 import { inOrder } from "./graph-layout.js";
-import { canRetry, STATUSES, ticketNumber } from "./job.js";
+import { canRetry, mayChange, STATUSES, ticketNumber } from "./job.js";
 import { PolledView } from "./polled-view.js";
 import { localTime } from "./time.js";
 
@@ -87,7 +87,7 @@ export class BatchPage extends PolledView {
   /** @param {boolean} known whether there is a batch to show */
   #whole(known) {
     for (const part of [this.#bar, this.#graph.element, this.#stamp]) part.hidden = !known;
-    this.#cancel.hidden = this.#batch?.status !== "running";
+    this.#cancel.hidden = this.#batch?.status !== "running" || !this.#batch.jobs.some(mayChange);
     this.#retry.hidden = !this.#batch || !failures(this.#batch).length;
   }
 

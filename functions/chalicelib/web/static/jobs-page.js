@@ -3,7 +3,7 @@
 import { ApiError, getJobs, retryJob, stopJob } from "./api.js";
 import { forEachJob, patiently } from "./bulk.js";
 import { h, setText } from "./dom.js";
-import { canRetry, hasEnded, STATUSES } from "./job.js";
+import { canRetry, canStop, mayChange, STATUSES } from "./job.js";
 import { JobRows } from "./job-rows.js";
 import { PolledView } from "./polled-view.js";
 import { listAddress } from "./route.js";
@@ -25,8 +25,17 @@ export class JobsPage extends PolledView {
   #all = h("input", { type: "checkbox", onchange: () => this.#selectAll() });
   #count = h("span", { class: "selected-count" });
   #retry = this.#button("Retry", () => this.#run(this.#chosen(canRetry), retryJob, "retried"));
-  #stop = this.#button("Cancel or stop", () => this.#run(this.#chosen(isAlive), stopJob, "told to end"));
+  #stop = this.#button("Cancel or stop", () => this.#run(this.#chosen(canStop), stopJob, "told to end"));
   #everyFailed = this.#button("Retry all failed", () => this.#retryEveryFailed());
+  #toolbar = h(
+    "div",
+    { class: "toolbar", role: "group", "aria-label": "Selected jobs" },
+    h("label", { class: "select-all" }, this.#all, h("span", {}, "Select all on this page")),
+    this.#count,
+    this.#retry,
+    this.#stop,
+    this.#everyFailed,
+  );
   #older = h("a", { class: "page-link", hidden: true }, "Older jobs");
   #newest = h("a", { class: "page-link", hidden: true }, "Newest jobs");
   #task = h("select", { id: "filter-task", onchange: () => this.#go({ task: this.#task.value }) });
@@ -58,7 +67,7 @@ export class JobsPage extends PolledView {
         { class: "view" },
         h("div", { class: "view-head" }, this.heading, this.#choices()),
         this.#statuses(),
-        this.#toolbar(),
+        this.#toolbar,
         this.#note,
         this.#loading,
         this.#nothing,
@@ -119,18 +128,6 @@ export class JobsPage extends PolledView {
       "nav",
       { "aria-label": "Filter by status" },
       h("ul", { class: "chips" }, link(null), ...STATUSES.map(link)),
-    );
-  }
-
-  #toolbar() {
-    return h(
-      "div",
-      { class: "toolbar", role: "group", "aria-label": "Selected jobs" },
-      h("label", { class: "select-all" }, this.#all, h("span", {}, "Select all on this page")),
-      this.#count,
-      this.#retry,
-      this.#stop,
-      this.#everyFailed,
     );
   }
 
@@ -196,12 +193,13 @@ export class JobsPage extends PolledView {
 
   #showSelection() {
     const { selected, jobs } = this.#rows;
+    this.#toolbar.hidden = jobs.length > 0 && !jobs.some(mayChange);
     this.#all.checked = selected.length > 0 && selected.length === jobs.length;
     this.#all.indeterminate = selected.length > 0 && selected.length < jobs.length;
     this.#all.disabled = !jobs.length;
     setText(this.#count, selected.length ? `${selected.length} selected` : "");
     able(this.#retry, !this.#busy && this.#chosen(canRetry).length > 0);
-    able(this.#stop, !this.#busy && this.#chosen(isAlive).length > 0);
+    able(this.#stop, !this.#busy && this.#chosen(canStop).length > 0);
     able(this.#everyFailed, !this.#busy && jobs.length > 0);
   }
 
@@ -269,9 +267,6 @@ export class JobsPage extends PolledView {
     return button;
   }
 }
-
-/** @param {Job} job */
-const isAlive = (job) => !hasEnded(job);
 
 const allJobs = () => h("p", {}, h("a", { href: "#/jobs" }, "See all jobs"));
 
