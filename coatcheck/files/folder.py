@@ -147,7 +147,7 @@ class FolderStore:
             self._made(target.parent)
             with contextlib.suppress(FileExistsError):
                 os.link(self._place(key), target)
-                os.utime(target)  # its time begins now
+            os.utime(target)  # its time begins now
 
     def delete(self, key: str) -> None:
         """Delete the file."""

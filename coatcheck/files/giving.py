@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coatcheck.errors import MAX_ERRORS, FieldError, ForbiddenError, InvalidArgumentsError, UnknownJobError
-from coatcheck.files.ids import DAY, days_for, moved, owner_of, read_id
+from coatcheck.files.ids import CLASSES, DAY, longer_class, moved, owner_of, read_id
 from coatcheck.files.info import FileInfo, read_info
 from coatcheck.files.places import FILE, Path, files_in, replaced
 from coatcheck.files.records import FileRecord, FileRecords
@@ -42,10 +42,14 @@ class Wanted:
     def by(
         cls, submission: Submission, schema: Mapping[str, Any], pointer: str, settings: Settings
     ) -> Wanted:
-        """What a job needs: until it has run, and may still be asked for or run again."""
+        """What a job needs: until it has run, and may still be asked for or run again.
+
+        With all its retries, but for those that no file would be kept for.
+        """
         delay = 0.0 if submission.at is None else (submission.at - utcnow()).total_seconds()
-        kept = max(submission.result_ttl, settings.failure_ttl)
-        return cls(schema, submission.arguments, pointer, delay + submission.timeout + kept)
+        once = delay + submission.timeout + max(submission.result_ttl, settings.failure_ttl)
+        tries = once + _retrying(submission)
+        return cls(schema, submission.arguments, pointer, max(once, min(tries, CLASSES[-1] * DAY)))
 
 
 class Giver:
@@ -101,10 +105,10 @@ class Giver:
         own = {
             file_id: place for file_id, place in places.items() if place and place.owner == owner_of(owner)
         }
-        uploaded = self._records.get_many([file_id for file_id, place in own.items() if place.job is None])
-        jobs = {place.job for place in own.values() if place.job is not None}
+        known = {file.id: file for file in self._records.get_many([*own]) if file}  # copies of results too
+        jobs = {place.job for file_id, place in own.items() if place.job and file_id not in known}
         returned = [file for job_id in jobs for file in self._returned(job_id, Access(owner))]
-        return {file.id: file for file in (*uploaded, *returned) if file and file.complete and file.id in own}
+        return {file.id: file for file in (*known.values(), *returned) if file.complete and file.id in own}
 
     def _returned(self, job_id: str, access: Access) -> Iterator[FileRecord]:
         """The files that a job returned, as if they had been uploaded when the job ended."""
@@ -122,8 +126,10 @@ class Giver:
 
     def _fault(self, file: FileRecord, wanted: Wanted, path: Path) -> str | None:
         """Why a file can't be given there; None: it can."""
-        kept = max(file.kept_until - self._clock(), days_for(wanted.seconds) * DAY)
-        return TOO_SHORT if kept < wanted.seconds else schema_fault(wanted.schema, path, file.type, file.size)
+        left = file.kept_until - self._clock()
+        if left < wanted.seconds and longer_class(file.info.place.days, wanted.seconds) is None:
+            return TOO_SHORT
+        return schema_fault(wanted.schema, path, file.type, file.size)
 
     def _keep(
         self, files: Mapping[str, FileRecord], needed: Mapping[str, float]
@@ -139,8 +145,9 @@ class Giver:
         given = {}
         for file_id, file in files.items():
             given[file_id] = file.info
-            if file.kept_until < now + needed[file_id]:
-                copy = replace(file, id=moved(file_id, days_for(needed[file_id])), created_at=now, used=True)
+            days = longer_class(file.info.place.days, needed[file_id])
+            if days is not None and file.kept_until < now + needed[file_id]:
+                copy = replace(file, id=moved(file_id, days), created_at=now, used=True)
                 try:
                     self._store.copy(file.info.key, copy.info.key)
                 except FileNotFoundError:
@@ -148,6 +155,13 @@ class Giver:
                 self._records.add(copy, copy.kept_until - now)
                 given[file_id] = copy.info
         return given
+
+
+def _retrying(submission: Submission) -> int:
+    """The seconds that a job's retries may take: the last delay is that of all further ones too."""
+    retries, delays = submission.retries or 0, submission.retry_delays
+    waits = sum(delays[:retries]) + max(0, retries - len(delays)) * (delays[-1] if delays else 0)
+    return retries * submission.timeout + waits
 
 
 def with_files(

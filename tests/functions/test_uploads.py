@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from coatcheck.adapter import QueueAdapter
 from coatcheck.catalog import Catalog, TaskSpec
 from coatcheck.connection import connect
 from coatcheck.files.folder import FolderStore
-from coatcheck.files.ids import DAY, new_upload_id, owner_of, read_id, result_id
+from coatcheck.files.ids import DAY, key_of, moved, new_upload_id, owner_of, read_id, result_id
 from coatcheck.files.records import FileRecords
 from coatcheck.job import parse_time, utcnow
 from coatcheck.keys import Keys
@@ -97,6 +99,10 @@ def uploaded(api: Api, data: bytes = TEXT, **more: Any) -> str:
     complete = api.post(f"/uploads/{begun.json['id']}/complete")
     assert complete.status == 200, complete
     return str(complete.json["$file"])
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def link_reads(url: str) -> bytes:
@@ -437,6 +443,64 @@ def test_a_job_of_much_later_is_given_a_copy_that_is_kept_longer(
     assert again.json["arguments"]["table"]["$file"] == shown["$file"]
 
 
+@pytest.fixture
+def days_later(desk_api: Api) -> Callable[[float], None]:
+    """Has so many days passed, for who gives files."""
+
+    def pass_by(days: float) -> None:
+        desk = current().adapter.files
+        assert desk is not None
+        desk.giver._clock = lambda: time.time() + days * DAY
+
+    return pass_by
+
+
+def test_a_file_that_is_given_again_when_its_time_is_nearly_over_is_kept_for_the_second_job_too(
+    desk_api: Api, days_later: Callable[[float], None]
+) -> None:
+    file_id = uploaded(desk_api)
+    given = {"table": {"$file": file_id}}
+    assert desk_api.post(READ, given).json["arguments"]["table"]["$file"] == file_id
+    days_later(20)
+    assert desk_api.post(READ, given).json["arguments"]["table"]["$file"] == file_id
+    days_later(25)
+    shown = desk_api.post(READ, given).json["arguments"]["table"]
+    assert shown["$file"].startswith("d365.") and link_reads(shown["url"]) == TEXT
+    assert desk_api.post(READ, {"table": shown}).json["arguments"]["table"]["$file"] == shown["$file"]
+    days_later(385)
+    refused = desk_api.post(READ, {"table": shown})
+    assert refused.is_problem(422, "invalid-arguments") and "not kept as long" in refused.errors["/table"]
+
+
+def test_the_copy_of_a_result_is_given_again(
+    desk_api: Api, worker: WorkerByHand, days_later: Callable[[float], None]
+) -> None:
+    first = returned(worker, desk_api, lambda job, run: info(result_id(30, None, job, run[:16], 1)))
+    file = desk_api.get(f"/jobs/{first}").json["result"]
+    store().write(key_of(file["$file"]), io.BytesIO(TEXT), kind="a/b", size=8, sha256=sha256(TEXT))
+    copy = desk_api.post(f"{READ}?delay=60d", {"table": file}).json["arguments"]["table"]
+    assert copy["$file"] == moved(file["$file"], 365)
+    again = desk_api.post(READ, {"table": copy})
+    assert again.status == 202 and again.json["arguments"]["table"]["$file"] == copy["$file"]
+
+
+def test_a_file_is_kept_for_all_tries_of_its_job(files_on: Callable[..., None], desk_api: Api) -> None:
+    file_id = uploaded(desk_api)
+    for retries, delays, kept in (
+        (1, (5,), "d30."),
+        (1, (30 * DAY,), "d365."),
+        (30, (DAY, 2 * DAY), "d365."),
+    ):
+        made = current()
+        task = replace(TABLE, retries=retries, retry_delays=delays)
+        contexts.use(Context(made.settings, Catalog((task,)), made.adapter))
+        shown = desk_api.post(READ, {"table": {"$file": file_id}}).json["arguments"]["table"]
+        assert shown["$file"].startswith(kept), (retries, delays)
+    endless = replace(TABLE, retries=100, retry_delays=(30 * DAY,))
+    contexts.use(Context(made.settings, Catalog((endless,)), made.adapter))
+    assert desk_api.post(READ, {"table": {"$file": file_id}}).status == 202
+
+
 def test_the_same_request_with_the_same_key_is_the_same_job(desk_api: Api) -> None:
     body = json.dumps({"table": {"$file": uploaded(desk_api)}})
     headers = {"content-type": "application/json", "idempotency-key": "k"}
@@ -533,8 +597,6 @@ def test_a_job_of_before_there_were_files_shows_what_it_was_given(
 def test_redis_away_is_told(files_on: Callable[..., None], desk_api: Api) -> None:
     made = current()
     settings = made.settings
-    from dataclasses import replace
-
     away = replace(settings, redis_url="unix:///nowhere.sock")
     contexts.use(Context(away, made.catalog, QueueAdapter(connect(away), away)))
     assert desk_api.post("/uploads", NEW).is_problem(503, "unavailable")
