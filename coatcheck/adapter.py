@@ -25,7 +25,9 @@ from coatcheck.connection import as_text, reaching_redis
 from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import (
     ConflictError,
+    FieldError,
     IdempotencyMismatchError,
+    InvalidArgumentsError,
     InvalidRequestError,
     UnknownDependencyError,
     UnknownJobError,
@@ -91,13 +93,15 @@ class QueueAdapter:
 
         Raises IdempotencyMismatchError: the key was used for another request; PayloadTooLargeError,
         QueueFullError, RateLimitedError, TooManyWaitingError: a limit; UnknownDependencyError: a job is to
-        come after one that is not there; UnknownJobError: the parent is not; ConflictError: it has too many
-        children. Then nothing was submitted.
+        come after one that is not there; InvalidArgumentsError: jobs would wait for each other;
+        UnknownJobError: the parent is not there; ConflictError: it has too many children. Then nothing was
+        submitted.
         """
         if not submissions:
             return []
         owner = submissions[0].owner or ""
         self._limits.check_size(len(submissions), owner)
+        _check_cycles(submissions)
         known_by = fingerprint if idempotency_key is not None else ""
         args: list[str | bytes] = [_call(owner, self._limits_text, known_by, self._settings.idempotency_ttl)]
         if batch is not None:
@@ -377,6 +381,22 @@ def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl
             "children": MAX_CHILDREN,
         }
     )
+
+
+def _check_cycles(submissions: Sequence[Submission]) -> None:
+    """Raises InvalidArgumentsError: some of the jobs would wait for each other for ever."""
+    waits = {submission.id: submission.after for submission in submissions if submission.after}
+    if len(waits) < 2:
+        return
+    from coatcheck.cycles import find_cycle
+
+    if cycle := find_cycle(waits):
+        job = next(number for number, submission in enumerate(submissions) if submission.id == cycle[0])
+        pointer = f"/jobs/{job}/after/{submissions[job].after.index(cycle[1])}"
+        raise InvalidArgumentsError(
+            "Jobs would wait for each other; nothing was submitted.",
+            errors=[FieldError(pointer, "would never come, since it waits for this job too")],
+        )
 
 
 def _submitted(submission: Submission, created_at: datetime) -> Job:

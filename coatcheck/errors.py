@@ -55,6 +55,9 @@ from typing import ClassVar
 MAX_ERRORS = 100
 """Most wrong fields that are looked for and told: who has more should not have an API work for seconds."""
 
+SHOWN = 5
+"""So many of them are in an error's text."""
+
 
 class CoatcheckError(Exception):
     """Root of every error that Coatcheck raises on purpose."""
@@ -110,6 +113,13 @@ class ProblemError(CoatcheckError):
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+
+    def __str__(self) -> str:
+        """The detail, and what is wrong with the first fields: a traceback shows nothing else."""
+        told = [f"{error.pointer} {error.detail}" for error in self.errors[:SHOWN]]
+        if len(self.errors) > SHOWN:
+            told.append(f"and {len(self.errors) - SHOWN} more")
+        return " ".join(filter(None, [self.detail, "; ".join(told)]))
 
     @classmethod
     def type_uri(cls) -> str:

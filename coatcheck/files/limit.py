@@ -45,8 +45,8 @@ class UploadLimit:
         if wait:
             seconds = math.ceil(wait / MICROSECONDS)
             raise TooMuchUploadedError(
-                f"At most {self._per_day} bytes a day are taken from one caller; nothing was begun."
-                f" There is room for {counted} in {seconds} s.",
+                f"At most {self._per_day:,} bytes a day are taken from one caller; nothing was begun."
+                f" There is room for {counted:,} in {seconds} s.",
                 headers={"Retry-After": str(seconds), **headers},
             )
         return headers

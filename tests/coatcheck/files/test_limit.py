@@ -43,7 +43,7 @@ def test_a_days_bytes_come_at_once_and_come_back_evenly(
     problem = refused(limit, 50 * GB)
     wait = int(problem.headers["Retry-After"])
     assert wait == pytest.approx(DAY / 4, abs=60)
-    assert f"room for 50000000000 in {wait} s" in problem.detail
+    assert f"room for 50,000,000,000 in {wait} s" in problem.detail
     pass_by(client, keys, wait)
     limit.take(50 * GB, "ann")
     refused(limit, GB)

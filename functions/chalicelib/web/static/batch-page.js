@@ -7,6 +7,7 @@ import { announce, h, setText } from "./dom.js";
 import { inOrder } from "./graph-layout.js";
 import { canRetry, mayChange, STATUSES, ticketNumber } from "./job.js";
 import { PolledView } from "./polled-view.js";
+import { listAddress } from "./route.js";
 import { localTime } from "./time.js";
 
 /**
@@ -115,8 +116,10 @@ export class BatchPage extends PolledView {
     setText(this.heading, `Batch of ${total === 1 ? "one job" : `${total.toLocaleString()} jobs`}`);
     setText(this.#stamp, status);
     const kept = jobs.length < total && `${jobs.length.toLocaleString()} of them are shown`;
+    const more = Object.values(counts).reduce((sum, count) => sum + count, 0) > jobs.length;
     this.#facts.replaceChildren(
       ...[this.#id, `handed in ${localTime(created_at)}`, owner && `by ${owner}`, kept].filter(Boolean).map((text) => h("span", {}, text)),
+      ...(more ? [h("a", { href: listAddress({ batch: batch.id }) }, "See all of them in a list")] : []),
     );
     this.#bar.value = progress;
     this.#counts.replaceChildren(

@@ -3,10 +3,10 @@
 import { ApiError, getJobs, retryJob, stopJob } from "./api.js";
 import { forEachJob, patiently } from "./bulk.js";
 import { h, setText } from "./dom.js";
-import { canRetry, canStop, mayChange, STATUSES } from "./job.js";
+import { canRetry, canStop, mayChange, STATUSES, ticketNumber } from "./job.js";
 import { JobRows } from "./job-rows.js";
 import { PolledView } from "./polled-view.js";
-import { listAddress } from "./route.js";
+import { batchAddress, listAddress } from "./route.js";
 
 const LENGTH = 50;
 /** The API's own limit, for gathering. */
@@ -54,6 +54,7 @@ export class JobsPage extends PolledView {
       status: params.get("status"),
       task: params.get("task"),
       queue: params.get("queue"),
+      batch: params.get("batch"),
       owner: params.get("owner"),
       cursor: params.get("cursor"),
     };
@@ -65,6 +66,7 @@ export class JobsPage extends PolledView {
       h(
         "div",
         { class: "view" },
+        ...ofBatch(this.#filters.batch),
         h("div", { class: "view-head" }, this.heading, this.#choices()),
         this.#statuses(),
         this.#toolbar,
@@ -137,7 +139,7 @@ export class JobsPage extends PolledView {
     try {
       answer = await getJobs({ ...this.#filters, limit: LENGTH });
     } catch (error) {
-      if (!(error instanceof ApiError) || (error.status !== 400 && error.status !== 422)) throw error;
+      if (!(error instanceof ApiError) || ![400, 404, 422].includes(error.status)) throw error;
       this.#show([], null, error.problem.errors?.[0]?.detail ?? error.message);
       return { done: true };
     }
@@ -178,10 +180,10 @@ export class JobsPage extends PolledView {
    * @param {string} [complaint]
    */
   #emptiness(next, complaint) {
-    const { status, task, queue, owner, cursor } = this.#filters;
+    const { status, task, queue, batch, owner, cursor } = this.#filters;
     if (complaint) return [h("p", {}, `The list can't be filtered like this: ${complaint}.`), allJobs()];
     if (next !== null) return [h("p", {}, "None of yours here; there are older ones.")];
-    if (status || task || queue || owner) return [h("p", {}, "No job matches these filters."), allJobs()];
+    if (status || task || queue || batch || owner) return [h("p", {}, "No job matches these filters."), allJobs()];
     if (cursor) return [h("p", {}, "There are no older jobs.")];
     return [h("p", {}, "No job yet."), h("p", {}, h("a", { href: "#/" }, "Hand in a task"))];
   }
@@ -267,6 +269,21 @@ export class JobsPage extends PolledView {
     return button;
   }
 }
+
+/** @param {string|null} batch whose jobs the list has */
+const ofBatch = (batch) =>
+  batch
+    ? [
+        h(
+          "nav",
+          { class: "crumbs", "aria-label": "Where you are" },
+          h("a", { href: "#/jobs" }, "Jobs"),
+          h("span", { "aria-hidden": "true" }, " / "),
+          "Batch ",
+          h("a", { class: "crumb-number", href: batchAddress(batch) }, ticketNumber(batch)),
+        ),
+      ]
+    : [];
 
 const allJobs = () => h("p", {}, h("a", { href: "#/jobs" }, "See all jobs"));
 
