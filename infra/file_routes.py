@@ -14,15 +14,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
-from coatcheck.errors import InvalidRequestError, ProblemError, RangeNotSatisfiableError
+from coatcheck.errors import InvalidRequestError, RangeNotSatisfiableError
 from coatcheck.files.folder import PATH, FolderStore
 from infra.body import declared_length
+from infra.cors import for_pages
 
 if TYPE_CHECKING:
     from infra.server import ApiRequestHandler
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 METHODS = ["GET", "HEAD", "PUT"]
+EXPOSED = "Content-Disposition, Content-Range, ETag"
+"""Headers that pages of an allowed origin may read, beside those that any may."""
 GUARDED = {
     "Cache-Control": "private",
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
@@ -37,11 +40,10 @@ log = logging.getLogger("coatcheck.api")
 
 
 class FileRoutes:
-    """Takes the store, and the origins of other pages that may use it."""
+    """Takes the store."""
 
-    def __init__(self, store: FolderStore, origins: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: FolderStore) -> None:
         self._store = store
-        self._origins = origins
 
     @staticmethod
     def has(path: str) -> bool:
@@ -50,24 +52,17 @@ class FileRoutes:
 
     def answer(self, request: ApiRequestHandler) -> None:
         """Answer one request. Raises ProblemError: nothing was answered yet."""
-        try:
-            self._answer(request)
-        except ProblemError as error:
-            error.headers.update(self._cors(request))  # whose page it is may read why, too
-            raise
-
-    def _answer(self, request: ApiRequestHandler) -> None:
         if request.command == "PUT":
             self._receive(request)
         elif request.command in ("GET", "HEAD"):
             self._send(request)
-        elif request.command == "OPTIONS" and self._allows(request):
+        elif request.command == "OPTIONS" and _allows(request):
             asked = {
                 "Access-Control-Allow-Methods": ", ".join(METHODS),
                 "Access-Control-Allow-Headers": "content-type, range, if-range",
                 "Access-Control-Max-Age": "600",
             }
-            _head(request, HTTPStatus.NO_CONTENT, asked | self._cors(request))
+            _head(request, HTTPStatus.NO_CONTENT, asked | _cors(request))
         else:
             request.refuse_method(METHODS)
 
@@ -76,7 +71,7 @@ class FileRoutes:
             raise InvalidRequestError("A part of a file needs a Content-Length, and no Transfer-Encoding.")
         length = declared_length(request.headers)
         self._store.receive(request.path, request.rfile, length, request.headers.get("content-type", ""))
-        _head(request, HTTPStatus.OK, {"Content-Length": "0", **self._cors(request)})
+        _head(request, HTTPStatus.OK, {"Content-Length": "0", **_cors(request)})
 
     def _send(self, request: ApiRequestHandler) -> None:
         file, name, kind = self._store.find(request.path)
@@ -89,7 +84,7 @@ class FileRoutes:
                 "Content-Disposition": disposition(name),
                 "Accept-Ranges": "bytes",
                 "ETag": etag,
-                **self._cors(request),
+                **_cors(request),
             }
             if _known(request, etag):
                 _head(request, HTTPStatus.NOT_MODIFIED, headers)
@@ -104,25 +99,21 @@ class FileRoutes:
             if request.command == "GET":
                 _copy(request, file, start, end - start)
 
-    def _cors(self, request: ApiRequestHandler) -> dict[str, str]:
-        """What the page of an allowed origin needs to be let; and that the answer depends on whose it is."""
-        if not self._allows(request):
-            return {"Vary": "Origin"} if self._origins else {}
-        return {
-            "Access-Control-Allow-Origin": request.headers["origin"],
-            "Access-Control-Expose-Headers": "Content-Disposition, Content-Range, ETag",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-            "Vary": "Origin",
-        }
-
-    def _allows(self, request: ApiRequestHandler) -> bool:
-        return request.headers.get("origin", "") in self._origins
-
 
 def disposition(name: str) -> str:
     """The header by which a browser saves a file under its name (RFC 6266)."""
     plain = UNSAFE.sub("_", name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _allows(request: ApiRequestHandler) -> bool:
+    return request.headers.get("origin", "") in request.server.origins
+
+
+def _cors(request: ApiRequestHandler) -> dict[str, str]:
+    """What the page of an allowed origin needs to be let; and that the answer depends on whose it is."""
+    known = for_pages(request.headers, request.server.origins, EXPOSED)
+    return known | {"Cross-Origin-Resource-Policy": "cross-origin"} if _allows(request) else known
 
 
 def _known(request: ApiRequestHandler, etag: str) -> bool:

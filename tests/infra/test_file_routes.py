@@ -95,7 +95,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         ("127.0.0.1", 0),
         max_body=100,
         hosts=Hosts(("127.0.0.1",)),
-        files=FileRoutes(store, (PAGE,)),
+        origins=(PAGE,),
+        files=FileRoutes(store),
     )
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -282,7 +283,16 @@ def test_pages_of_allowed_origins_may_use_links_and_others_not(desk: Desk) -> No
     refused = desk.send("GET", link, Origin=PAGE)
     assert refused.is_problem(410, "expired-link")
     assert refused.headers["Access-Control-Allow-Origin"] == PAGE
-    assert refused.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+
+
+def test_they_may_read_what_the_server_itself_refuses(desk: Desk) -> None:
+    refusals = [("GET", "/nothing", None, 404), ("PUT", "/", None, 405), ("POST", "/", bytes(101), 413)]
+    for method, url, body, status in refusals:
+        refused = desk.send(method, url, body, Origin=PAGE)
+        assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (status, PAGE)
+        assert "Allow" in refused.headers["Access-Control-Expose-Headers"]
+        other = desk.send(method, url, body, Origin="https://evil.example")
+        assert (other.headers["Vary"], other.headers["Access-Control-Allow-Origin"]) == ("Origin", None)
 
 
 def test_no_link_stands_in_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
