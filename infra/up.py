@@ -178,6 +178,6 @@ def _try(client: redis.Redis, log: MergedLog) -> None:
     try:
         client.ping()
     except redis.RedisError as error:
-        log.write("redis", f"REDIS_URL can't be reached ({type(error).__name__}); waiting for it")
+        log.write("redis", f"REDIS_URL can't be reached: {str(error).rstrip('.')}; waiting for it")
     finally:
         client.close()
