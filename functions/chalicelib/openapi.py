@@ -246,6 +246,7 @@ PATHS: dict[str, Any] = {
             answer=content(ref("Job")),
             job_id="/id",
             headers=("Location", "Retry-After"),
+            ended=True,
             parameters=[JOB_ID_PARAMETER, REPEAT_KEY],
             problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
         )
@@ -423,6 +424,7 @@ PATHS: dict[str, Any] = {
             status=202,
             answer=content(ref("Job")),
             headers=("Location", "Retry-After", *LIMITS),
+            ended=True,
             parameters=[NAME, IDEMPOTENCY_KEY],
             problems=(*SCHEDULE_PROBLEMS, IdempotencyMismatchError, *LIMIT_PROBLEMS),
         )
