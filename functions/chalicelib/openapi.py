@@ -137,15 +137,17 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
     )
 
 
+KEY: Schema = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}
+"""A header has no spaces at its ends."""
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    KEY,
     "header",
     description="The same key and request again: the same jobs again.",
 )
 REPEAT_KEY = parameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    KEY,
     "header",
     description="The same key again for the job: it was done, and is only answered.",
 )
