@@ -27,6 +27,6 @@ else
   return {'ended', status}
 end
 redis.call('HSET', KEYS[1], 'cancel_token', token)
-finish(id, queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
+finish(id, job_named(id, unpack(END_FIELDS)), queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
 if unsettled then settling().all() end
 return {'job', shown(id)}
