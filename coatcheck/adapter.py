@@ -25,7 +25,9 @@ from coatcheck.connection import as_text, reaching_redis
 from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import (
     ConflictError,
+    FieldError,
     IdempotencyMismatchError,
+    InvalidArgumentsError,
     InvalidRequestError,
     UnknownDependencyError,
     UnknownJobError,
@@ -91,13 +93,15 @@ class QueueAdapter:
 
         Raises IdempotencyMismatchError: the key was used for another request; PayloadTooLargeError,
         QueueFullError, RateLimitedError, TooManyWaitingError: a limit; UnknownDependencyError: a job is to
-        come after one that is not there; UnknownJobError: the parent is not; ConflictError: it has too many
-        children. Then nothing was submitted.
+        come after one that is not there; InvalidArgumentsError: jobs would wait for each other;
+        UnknownJobError: the parent is not there; ConflictError: it has too many children. Then nothing was
+        submitted.
         """
         if not submissions:
             return []
         owner = submissions[0].owner or ""
         self._limits.check_size(len(submissions), owner)
+        _check_cycles(submissions)
         known_by = fingerprint if idempotency_key is not None else ""
         args: list[str | bytes] = [_call(owner, self._limits_text, known_by, self._settings.idempotency_ttl)]
         if batch is not None:
@@ -206,7 +210,7 @@ class QueueAdapter:
         if not jobs:
             raise ConflictError(f"The batch is {batch.status} already: there is nothing to stop.")
         with reaching_redis():
-            cancel_jobs(self._redis, self._scripts, self._keys, jobs, access, _token())
+            cancel_jobs(self._scripts, self._keys, jobs, access, _token())
         return self.batch(batch_id, access)
 
     def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
@@ -305,7 +309,7 @@ class QueueAdapter:
         from coatcheck.ticker import Ticker
 
         with reaching_redis():
-            Ticker(self._redis, self._settings, tasks).tick()
+            Ticker(self._redis, self._settings, tasks, self._signatures).tick()
 
     def ping(self) -> None:
         """Raises UnavailableError unless Redis answers."""
@@ -318,6 +322,7 @@ class QueueAdapter:
         status: JobStatus | None = None,
         queue: str | None = None,
         task: str | None = None,
+        batch: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
         access: Access = EVERYTHING,
@@ -327,12 +332,13 @@ class QueueAdapter:
         Takes filters, the ``cursor`` of the page before, the most jobs to return, and which jobs the caller
         sees: ``Access(owner)`` is the filter for an owner.
 
-        Raises InvalidRequestError: the cursor is none that a page gave.
+        Raises InvalidRequestError: the cursor is none that a page gave; UnknownBatchError: no such batch, or
+        another owner's.
         """
         if cursor is not None and not is_job_id(cursor):
             raise InvalidRequestError("The cursor is none that a list of jobs gave: start again without it.")
         with reaching_redis():
-            return list_jobs(self._scripts, self._keys, status, queue, task, cursor, limit, access)
+            return list_jobs(self._scripts, self._keys, status, queue, task, batch, cursor, limit, access)
 
 
 def signatures_of(settings: Settings) -> Signatures | None:
@@ -375,6 +381,22 @@ def _links(submissions: Sequence[Submission], access: Access | None, failure_ttl
             "children": MAX_CHILDREN,
         }
     )
+
+
+def _check_cycles(submissions: Sequence[Submission]) -> None:
+    """Raises InvalidArgumentsError: some of the jobs would wait for each other for ever."""
+    waits = {submission.id: submission.after for submission in submissions if submission.after}
+    if len(waits) < 2:
+        return
+    from coatcheck.cycles import find_cycle
+
+    if cycle := find_cycle(waits):
+        job = next(number for number, submission in enumerate(submissions) if submission.id == cycle[0])
+        pointer = f"/jobs/{job}/after/{submissions[job].after.index(cycle[1])}"
+        raise InvalidArgumentsError(
+            "Jobs would wait for each other; nothing was submitted.",
+            errors=[FieldError(pointer, "would never come, since it waits for this job too")],
+        )
 
 
 def _submitted(submission: Submission, created_at: datetime) -> Job:

@@ -8,10 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
-
-import redis
-from redis.exceptions import NoScriptError
 
 from coatcheck.codec import SUMMARY_FIELDS, MalformedJobError, decode_summary
 from coatcheck.connection import as_text
@@ -24,7 +20,7 @@ from coatcheck.scripts import Scripts
 MAX_JOBS = 10_000
 """Most jobs of a batch that are looked at: the most that a setting allows."""
 CANCEL_AT_ONCE = 100
-"""Jobs that one call of Redis cancels: each by a script of its own, between which others get their turn."""
+"""Jobs that one script cancels: others get their turn between two of these."""
 
 
 class BatchStatus(StrEnum):
@@ -83,9 +79,7 @@ def read_batch(scripts: Scripts, keys: Keys, batch_id: str, access: Access) -> B
     if answer[0] == b"forbidden":
         access.check_task(as_text(answer[1]))
     if answer[0] != b"batch":
-        raise UnknownBatchError(
-            f"There is no batch {batch_id}: it never was, or was kept as long as promised."
-        )
+        raise UnknownBatchError.of(batch_id)
     owner, created_at, total, *found = answer[1:]
     jobs = []
     for job_id, values in zip(found[::2], found[1::2], strict=True):
@@ -97,23 +91,12 @@ def read_batch(scripts: Scripts, keys: Keys, batch_id: str, access: Access) -> B
         raise UnknownBatchError(f"What Redis holds under {batch_id} is no batch.") from error
 
 
-def cancel_jobs(
-    client: redis.Redis, scripts: Scripts, keys: Keys, jobs: Sequence[Job], access: Access, token: str
-) -> None:
+def cancel_jobs(scripts: Scripts, keys: Keys, jobs: Sequence[Job], access: Access, token: str) -> None:
     """Cancel those of the jobs that wait, and ask for the stop of those that run.
 
     What is over stays as it is. Takes what tells this call apart from every other.
     """
-    calls = [([keys.job(job.id)], job.id, *access.script_args(), token) for job in jobs]
-    for start in range(0, len(calls), CANCEL_AT_ONCE):
-        first, *others = calls[start : start + CANCEL_AT_ONCE]
-        scripts.run("cancel", *first)  # from here on the server has the script, unless it is another one
-        pipeline = client.pipeline(transaction=False)
-        for call in others:
-            pipeline.execute_command(*scripts.command("cancel", *call))  # type: ignore[no-untyped-call]
-        answers: list[Any] = pipeline.execute(raise_on_error=False)
-        for call, answer in zip(others, answers, strict=True):
-            if isinstance(answer, NoScriptError):
-                scripts.run("cancel", *call)
-            elif isinstance(answer, Exception):
-                raise answer
+    ids = [job.id for job in jobs]
+    for start in range(0, len(ids), CANCEL_AT_ONCE):
+        first, *others = ids[start : start + CANCEL_AT_ONCE]
+        scripts.run("cancel", [keys.job(first)], first, *access.script_args(), token, *others)

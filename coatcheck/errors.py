@@ -33,8 +33,10 @@
         ├── IdempotencyMismatchError  422
         ├── InvalidUploadError        422
         ├── FileMismatchError         422
+        │   └── PartMismatchError
         ├── RateLimitedError          429
         ├── TooManyWaitingError       429
+        ├── TooMuchUploadedError      429
         ├── InternalError             500
         ├── QueueFullError            503
         ├── FilesUnavailableError     503
@@ -52,6 +54,9 @@ from typing import ClassVar
 
 MAX_ERRORS = 100
 """Most wrong fields that are looked for and told: who has more should not have an API work for seconds."""
+
+SHOWN = 5
+"""So many of them are in an error's text."""
 
 
 class CoatcheckError(Exception):
@@ -108,6 +113,13 @@ class ProblemError(CoatcheckError):
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+
+    def __str__(self) -> str:
+        """The detail, and what is wrong with the first fields: a traceback shows nothing else."""
+        told = [f"{error.pointer} {error.detail}" for error in self.errors[:SHOWN]]
+        if len(self.errors) > SHOWN:
+            told.append(f"and {len(self.errors) - SHOWN} more")
+        return " ".join(filter(None, [self.detail, "; ".join(told)]))
 
     @classmethod
     def type_uri(cls) -> str:
@@ -196,6 +208,11 @@ class UnknownBatchError(ProblemError):
     status = 404
     slug = "unknown-batch"
     title = "There is no such batch"
+
+    @classmethod
+    def of(cls, batch_id: str) -> UnknownBatchError:
+        """What to raise where nothing is kept of a batch, or it is another owner's."""
+        return cls(f"There is no batch {batch_id}: it never was, or was kept as long as promised.")
 
 
 class UnknownFileError(ProblemError):
@@ -333,6 +350,16 @@ class FileMismatchError(ProblemError):
     title = "The file is not the one that was announced"
 
 
+class PartMismatchError(FileMismatchError):
+    """Parts of an upload have other checksums than the client says. Takes what is wrong, by their numbers."""
+
+    def __init__(self, detail: str, faults: Mapping[int, str]) -> None:
+        self.numbers = tuple(faults)
+        super().__init__(
+            detail, errors=[FieldError(f"/parts/{number}", fault) for number, fault in faults.items()]
+        )
+
+
 class RateLimitedError(ProblemError):
     """The caller submits more jobs in a minute than ``COATCHECK_JOBS_PER_MINUTE``."""
 
@@ -347,6 +374,14 @@ class TooManyWaitingError(ProblemError):
     status = 429
     slug = "too-many-waiting"
     title = "Too many jobs of the caller wait"
+
+
+class TooMuchUploadedError(ProblemError):
+    """The caller begins uploads of more bytes in a day than ``COATCHECK_UPLOAD_BYTES_PER_DAY``."""
+
+    status = 429
+    slug = "too-much-uploaded"
+    title = "Too many bytes are uploaded in a short time"
 
 
 class InternalError(ProblemError):

@@ -112,6 +112,10 @@ class Keys:
         """The token bucket of an owner's submissions, for the limit of a minute."""
         return f"{self.prefix}:rate:{owner_digest(owner)}"
 
+    def uploads(self, owner: str) -> str:
+        """The bucket of bytes that an owner may upload, for the limit of a day."""
+        return f"{self.prefix}:uploads:{owner_digest(owner)}"
+
     def idempotency(self, digest: str) -> str:
         """Hash of what an idempotency key was used for."""
         return f"{self.prefix}:idempotency:{digest}"

@@ -36,6 +36,8 @@ def write_private(path: Path, text: str) -> None:
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a crash may leave the new name without the text
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

@@ -61,6 +61,7 @@ class Settings:
     max_file: int
     part_size: int
     upload_ttl: int
+    upload_bytes_per_day: int
     inline_result: int
     max_batch: int
     max_wait: int
@@ -381,6 +382,13 @@ SETTINGS: tuple[Setting, ...] = (
         _integer(1, 30 * DAY),
         DAY,
         "How long an uploaded file is kept that no job uses, in seconds.",
+    ),
+    Setting(
+        "upload_bytes_per_day",
+        "COATCHECK_UPLOAD_BYTES_PER_DAY",
+        _integer(0, 100 * TIB),
+        100_000_000_000,
+        "Most bytes of uploads that one token begins in a day, at once or spread; 0: no limit.",
     ),
     Setting(
         "inline_result",

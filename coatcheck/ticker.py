@@ -10,11 +10,11 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 
-from coatcheck.adapter import packed, signatures_of
+from coatcheck.adapter import packed
 from coatcheck.catalog import TaskSpec, submission_of
 from coatcheck.connection import as_text
 from coatcheck.job import tick_job_id
@@ -24,6 +24,9 @@ from coatcheck.schedule import MOST_CAUGHT_UP, Schedule
 from coatcheck.schedules import tick_time
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
+
+if TYPE_CHECKING:
+    from coatcheck.signing import Signatures
 
 log = logging.getLogger("coatcheck.ticker")
 
@@ -37,15 +40,21 @@ class _State:
 
 
 class Ticker:
-    """Takes a client of Redis, the settings and the tasks of the catalogue."""
+    """Takes a client of Redis, the settings, the tasks of the catalogue, and what signs their jobs."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, tasks: Iterable[TaskSpec]) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        tasks: Iterable[TaskSpec],
+        signatures: Signatures | None,
+    ) -> None:
         self._redis = client
         self._settings = settings
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix)
         self._limits = str(Limits.of(settings))
-        self._signatures = signatures_of(settings)
+        self._signatures = signatures
         self._tasks = {task.name: (task, task.schedule) for task in tasks if task.schedule is not None}
         self._next: dict[str, datetime | None] = dict.fromkeys(self._tasks, datetime.min.replace(tzinfo=UTC))
         """When to look at each task again; None: its ticks have come to an end."""

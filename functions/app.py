@@ -60,5 +60,7 @@ for resource in (
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="publish_metrics")
 def publish_metrics(event: CloudWatchEvent) -> None:
     """Submit what is due, then publish the queues' figures, which wake workers where there are none."""
-    schedules.tick()
-    metrics.publish()
+    try:
+        schedules.tick()
+    finally:  # a full Redis takes no new job, and needs its workers most then
+        metrics.publish()

@@ -99,7 +99,7 @@ class Api:
         desk = self._context.adapter.files
         if desk is None or not isinstance(desk.store, FolderStore):
             return None
-        return FileRoutes(desk.store, self._settings.cors_origins)
+        return FileRoutes(desk.store)
 
     def _bind(self, host: str, port: int | None) -> ApiServer:
         candidates = range(FIRST_PORT, FIRST_PORT + PORTS) if port is None else (port,)
@@ -111,6 +111,7 @@ class Api:
                     (host, candidate),
                     max_body=self._settings.max_body,
                     hosts=Hosts((host, *self._settings.hosts)) if self._settings.auth == "none" else None,
+                    origins=self._settings.cors_origins,
                     files=self._files(),
                     config=_chalice_config(),
                 )

@@ -132,7 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(parsed)
     except CoatcheckError as error:
-        print(f"coatcheck: {error}", file=sys.stderr)
+        told = error.detail if isinstance(error, ProblemError) else error
+        print(f"coatcheck: {told}", file=sys.stderr)
         for line in _details(error):
             print(f"  {line}", file=sys.stderr)
         return 2

@@ -90,6 +90,11 @@ def _tell_json(lines: Iterable[Line], settings: Settings, repaired: bool) -> int
     return int(wrong > 0)
 
 
+def _printable(text: str) -> str:
+    """Text without what a terminal would obey: whoever writes to Redis may have put anything there."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _tell(lines: Iterable[Line], settings: Settings, repaired: bool) -> int:
     width = shutil.get_terminal_size((110, 24)).columns if sys.stdout.isatty() else 10_000
     counts: Counter[str] = Counter()
@@ -97,9 +102,11 @@ def _tell(lines: Iterable[Line], settings: Settings, repaired: bool) -> int:
     for line in lines:
         counts[line.kind] += 1
         wrong += line.done is None
-        print(f"{line.kind}  {line.key}")
+        print(f"{line.kind}  {_printable(line.key)}")
         done = f" -> {line.done or LEFT}" if repaired else ""
-        print(textwrap.fill(line.message + done, width, initial_indent="  ", subsequent_indent="  "))
+        print(
+            textwrap.fill(_printable(line.message) + done, width, initial_indent="  ", subsequent_indent="  ")
+        )
     if not counts:
         print(f"namespace {settings.namespace}: nothing is wrong")
         return 0

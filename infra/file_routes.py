@@ -17,12 +17,15 @@ from urllib.parse import quote
 from coatcheck.errors import InvalidRequestError, RangeNotSatisfiableError
 from coatcheck.files.folder import PATH, FolderStore
 from infra.body import declared_length
+from infra.cors import for_pages
 
 if TYPE_CHECKING:
     from infra.server import ApiRequestHandler
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 METHODS = ["GET", "HEAD", "PUT"]
+EXPOSED = "Content-Disposition, Content-Range, ETag"
+"""Headers that pages of an allowed origin may read, beside those that any may."""
 GUARDED = {
     "Cache-Control": "private",
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
@@ -37,11 +40,10 @@ log = logging.getLogger("coatcheck.api")
 
 
 class FileRoutes:
-    """Takes the store, and the origins of other pages that may use it."""
+    """Takes the store."""
 
-    def __init__(self, store: FolderStore, origins: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: FolderStore) -> None:
         self._store = store
-        self._origins = origins
 
     @staticmethod
     def has(path: str) -> bool:
@@ -54,13 +56,13 @@ class FileRoutes:
             self._receive(request)
         elif request.command in ("GET", "HEAD"):
             self._send(request)
-        elif request.command == "OPTIONS" and self._cors(request):
+        elif request.command == "OPTIONS" and _allows(request):
             asked = {
                 "Access-Control-Allow-Methods": ", ".join(METHODS),
                 "Access-Control-Allow-Headers": "content-type, range, if-range",
                 "Access-Control-Max-Age": "600",
             }
-            _head(request, HTTPStatus.NO_CONTENT, asked | self._cors(request))
+            _head(request, HTTPStatus.NO_CONTENT, asked | _cors(request))
         else:
             request.refuse_method(METHODS)
 
@@ -69,7 +71,7 @@ class FileRoutes:
             raise InvalidRequestError("A part of a file needs a Content-Length, and no Transfer-Encoding.")
         length = declared_length(request.headers)
         self._store.receive(request.path, request.rfile, length, request.headers.get("content-type", ""))
-        _head(request, HTTPStatus.OK, {"Content-Length": "0", **self._cors(request)})
+        _head(request, HTTPStatus.OK, {"Content-Length": "0", **_cors(request)})
 
     def _send(self, request: ApiRequestHandler) -> None:
         file, name, kind = self._store.find(request.path)
@@ -82,13 +84,12 @@ class FileRoutes:
                 "Content-Disposition": disposition(name),
                 "Accept-Ranges": "bytes",
                 "ETag": etag,
-                **self._cors(request),
+                **_cors(request),
             }
-            if etag in request.headers.get("if-none-match", ""):
+            if _known(request, etag):
                 _head(request, HTTPStatus.NOT_MODIFIED, headers)
                 return
-            wanted = request.headers.get("range", "") if _unchanged(request, etag) else ""
-            start, end = _range(wanted, size)
+            start, end = _range(_wanted(request, etag), size)
             headers["Content-Length"] = str(end - start)
             if (start, end) != (0, size):
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
@@ -98,18 +99,6 @@ class FileRoutes:
             if request.command == "GET":
                 _copy(request, file, start, end - start)
 
-    def _cors(self, request: ApiRequestHandler) -> dict[str, str]:
-        """What the page of an allowed origin needs to be let."""
-        origin = request.headers.get("origin", "")
-        if origin not in self._origins:
-            return {}
-        return {
-            "Access-Control-Allow-Origin": origin,
-            "Access-Control-Expose-Headers": "Content-Disposition, Content-Range, ETag",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-            "Vary": "Origin",
-        }
-
 
 def disposition(name: str) -> str:
     """The header by which a browser saves a file under its name (RFC 6266)."""
@@ -117,8 +106,26 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _unchanged(request: ApiRequestHandler, etag: str) -> bool:
-    return str(request.headers.get("if-range", etag)) == etag
+def _allows(request: ApiRequestHandler) -> bool:
+    return request.headers.get("origin", "") in request.server.origins
+
+
+def _cors(request: ApiRequestHandler) -> dict[str, str]:
+    """What the page of an allowed origin needs to be let; and that the answer depends on whose it is."""
+    known = for_pages(request.headers, request.server.origins, EXPOSED)
+    return known | {"Cross-Origin-Resource-Policy": "cross-origin"} if _allows(request) else known
+
+
+def _known(request: ApiRequestHandler, etag: str) -> bool:
+    """Whether the client has the file already (RFC 9110, section 13.1.2)."""
+    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    return not tags.isdisjoint({etag, "*"})
+
+
+def _wanted(request: ApiRequestHandler, etag: str) -> str:
+    """The range that is asked for, empty: none. Only GET has one, and one of another file is none."""
+    same = request.headers.get("if-range", etag) == etag
+    return str(request.headers.get("range", "")) if same and request.command == "GET" else ""
 
 
 def _range(text: str, size: int) -> tuple[int, int]:

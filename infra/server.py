@@ -33,7 +33,9 @@ from chalice.local import (
 
 from coatcheck.errors import CrossSiteError, InternalError, InvalidRequestError, ProblemError
 from infra.body import declared_length, read_body
+from infra.cors import for_pages
 from infra.file_routes import FileRoutes
+from infra.head import HeaderLines
 from infra.hosts import Hosts
 
 IDLE_SECONDS = 75
@@ -44,6 +46,8 @@ BACKLOG = 1024
 """Connections that may wait to be accepted; one more tries again after a second."""
 WRONG_HOST = "The request's Host is no name of this machine; COATCHECK_HOSTS names further ones."
 NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+EXPOSED = "Allow, Retry-After"
+"""Headers of these answers that pages of an allowed origin may read."""
 OWN_HEADERS = ("connection", "content-length", "transfer-encoding")
 """Headers about the connection, which are the server's business."""
 
@@ -113,8 +117,9 @@ class ApiServer(ThreadedHTTPServer):
     """Serves a Chalice app on a port, a thread for each connection.
 
     Takes the app, how errors become answers, the address, the largest body in bytes, the names that it
-    answers to (None: any), what takes and sends files (None: nothing does), and what ``.chalice/config.json``
-    holds. Port 0: any free one. Raises OSError when the port can't be had.
+    answers to (None: any), the origins whose pages may read its answers, what takes and sends files (None:
+    nothing does), and what ``.chalice/config.json`` holds. Port 0: any free one. Raises OSError when the port
+    can't be had.
     """
 
     request_queue_size = BACKLOG
@@ -127,6 +132,7 @@ class ApiServer(ThreadedHTTPServer):
         *,
         max_body: int,
         hosts: Hosts | None = None,
+        origins: tuple[str, ...] = (),
         files: FileRoutes | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
@@ -137,6 +143,7 @@ class ApiServer(ThreadedHTTPServer):
         self.problems = problems
         self.max_body = max_body
         self.hosts = hosts
+        self.origins = origins
         self.files = files
         self.gateway = LocalGateway(app, Config(config_from_disk=dict(config or {})))
         self.routes = Routes(list(app.routes))
@@ -184,6 +191,7 @@ class ApiRequestHandler(ChaliceRequestHandler):
     wbufsize = 64 * 1024
     timeout = IDLE_SECONDS
     server: ApiServer
+    rfile: Any
     path = ""
     command: str | None = None
 
@@ -209,14 +217,22 @@ class ApiRequestHandler(ChaliceRequestHandler):
     def parse_request(self) -> bool:
         """Read the request's line and headers, and begin to count its time."""
         self._started = time.monotonic()
-        understood: bool = super().parse_request()
+        connection = self.rfile
+        self.rfile = lines = HeaderLines(connection)
+        try:
+            understood: bool = super().parse_request()
+        finally:
+            self.rfile = connection
+        if understood and (fault := lines.fault(self.headers, self.request_version)):
+            self.send_error(HTTPStatus.BAD_REQUEST, fault)
+            return False
         return understood
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that is not HTTP as it should be; the base class calls this."""
         self.request_version = "HTTP/1.1"  # else a line that can't be read gets an answer without headers
         answer = self._other(str(self.command)) if code == HTTPStatus.NOT_IMPLEMENTED else None
-        error = InvalidRequestError(f"The request is malformed: {message}.")
+        error = InvalidRequestError(f"The request is malformed: {message or HTTPStatus(code).phrase}.")
         self._refuse(answer or self.server.problems.problem(error))
 
     def finish(self) -> None:
@@ -317,7 +333,8 @@ class ApiRequestHandler(ChaliceRequestHandler):
                     break
 
     def _send_answer(self, answer: Answer) -> None:
-        self._send(answer.status, answer.headers, answer.body.encode())
+        more = for_pages(getattr(self, "headers", None), self.server.origins, EXPOSED)
+        self._send(answer.status, {**answer.headers, **more}, answer.body.encode())
 
     def _send(self, status: int, headers: Mapping[str, Any], body: bytes) -> None:
         self.send_response(status)

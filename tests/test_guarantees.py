@@ -9,7 +9,20 @@ from coatcheck.transitions import TRANSITIONS
 from tests.support.lifecycle import DOCUMENT, with_parts
 
 TEXT = DOCUMENT.read_text()
-SUPPORT = {"beat", "take", "trim", "prune", "list", "batch", "doctor", "read", "log", "delivered", "equip"}
+SUPPORT = {
+    "beat",
+    "take",
+    "trim",
+    "prune",
+    "list",
+    "batch",
+    "doctor",
+    "read",
+    "log",
+    "delivered",
+    "equip",
+    "upload",
+}
 """Scripts that change no healthy job's status."""
 
 

@@ -102,7 +102,7 @@ def _modules(package: str, faults: list[str]) -> Iterator[tuple[str, ModuleType]
     try:
         root = importlib.import_module(package)
     except Exception as error:
-        faults.append(f"{package}: can't be imported: {type(error).__name__}: {error}")
+        faults.append(f"{package}: {_why(error)}")
         return
     for info in sorted(pkgutil.walk_packages(root.__path__, f"{package}."), key=lambda info: info.name):
         name = info.name.removeprefix(f"{package}.")
@@ -112,8 +112,16 @@ def _modules(package: str, faults: list[str]) -> Iterator[tuple[str, ModuleType]
             yield name, importlib.import_module(info.name)
         except CatalogError as error:
             faults.append(str(error))
-        except Exception as error:
-            faults.append(f"{_module_file(root, name)}: can't be imported: {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            faults.append(f"{_module_file(root, name)}: {_why(error)}")
+
+
+def _why(error: BaseException) -> str:
+    """What is told of a module whose import has raised this."""
+    text = f"can't be imported: {type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError):
+        text += "; what tasks need is named in worker_image/requirements.in, and 'make lock' takes it up"
+    return text
 
 
 def _module_file(root: ModuleType, name: str) -> str:
@@ -180,8 +188,15 @@ def _check_schedule(function: Function, model: type[BaseModel], schedule: Schedu
     try:
         model.model_validate_json(json.dumps(schedule.arguments))
     except (ValidationError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = wrong_fields(error) if isinstance(error, ValidationError) else error
         raise CatalogError(f"{_place(function)}: arguments of its schedule don't fit: {reason}") from error
+
+
+def wrong_fields(error: ValidationError) -> str:
+    """What pydantic finds wrong with arguments, in a line: each field and why."""
+    return "; ".join(
+        f"/{'/'.join(str(step) for step in fault['loc'])} {fault['msg']}" for fault in error.errors()
+    )
 
 
 def _arguments_model(function: Function) -> type[BaseModel]:

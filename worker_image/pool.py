@@ -16,6 +16,7 @@ from types import FrameType
 from redis import RedisError
 from redis.exceptions import AuthenticationError, NoPermissionError
 
+from coatcheck.adapter import signatures_of
 from coatcheck.catalog import Catalog
 from coatcheck.connection import connect
 from coatcheck.errors import CatalogError, SettingsError
@@ -73,7 +74,7 @@ class Pool:
         self._slots = [Slot(queues[index % len(queues)]) for index in range(count)]
         client = connect(settings)
         self._janitor = Janitor(client, settings, queues)
-        self._ticker = Ticker(client, settings, catalog.tasks)
+        self._ticker = Ticker(client, settings, catalog.tasks, signatures_of(settings))
         self._spool = Spool(settings)
         self._scripts = Scripts(client, settings.prefix)
         self._signals = 0
@@ -101,6 +102,7 @@ class Pool:
                 cleaned = time.monotonic()
             self._sleep(max(0.0, cleaned + TICK - time.monotonic()))
         self._stop()
+        self._spool.close()
         self._metrics.close()
         if self._protection is not None:
             self._protection.close()

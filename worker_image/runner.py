@@ -19,7 +19,7 @@ from coatcheck.file import File, document_of
 from coatcheck.job import JobError
 from coatcheck.settings import load
 from worker_image.builtin import builtin_tasks
-from worker_image.discovery import Task, discover
+from worker_image.discovery import Task, discover, wrong_fields
 
 MAX_MESSAGE = 4_000
 """Most characters of an error's message that are kept."""
@@ -64,10 +64,7 @@ def begin(tasks: dict[str, Task], name: str, arguments: dict[str, Any]) -> Any:
     try:
         converted = task.convert(arguments)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"/{'/'.join(str(step) for step in fault['loc'])} {fault['msg']}" for fault in error.errors()
-        )
-        raise ArgumentsError(f"the arguments do not fit {name}: {wrong}") from None
+        raise ArgumentsError(f"the arguments do not fit {name}: {wrong_fields(error)}") from None
     return task.function(**converted)
 
 

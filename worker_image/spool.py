@@ -65,11 +65,11 @@ class Spool:
         Where it does not fit, only that its result is lost is kept, if the task may not run again; else
         nothing (None): the lease will end, and the job runs again. None too when no file can be written.
         """
-        path = self.folder / f"{ending.job_id}-{ending.execution}{SUFFIX}"
         try:
-            self._make_folder()
-            text = self._fitting(ending)
-            return None if text is None else KeptEnding(path, text)
+            try:
+                return self._written(ending)
+            except FileNotFoundError:  # a pool has just ended, and has taken the empty folder with it
+                return self._written(ending)
         except OSError as error:
             log.warning("job %s: its end can't be kept in %s: %s", ending.job_id, self.folder, error)
             return None
@@ -90,9 +90,20 @@ class Spool:
                     yield ending
                 path.unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Remove the folder if nothing is in it. Other pools go on: they make it anew when they need it."""
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
+    def _written(self, ending: Ending) -> KeptEnding | None:
+        self._make_folder()
+        text = self._fitting(ending)
+        path = self.folder / f"{ending.job_id}-{ending.execution}{SUFFIX}"
+        return None if text is None else KeptEnding(path, text)
+
     def _fitting(self, ending: Ending) -> str | None:
         text = ending.dumps()
-        used = sum(path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}"))
+        used = sum(map(_size, self.folder.glob(f"*{SUFFIX}")))
         if used + len(text) <= self._limit:
             return text
         log.error(
@@ -110,3 +121,11 @@ class Spool:
         found = self.folder.lstat()
         if found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise PermissionError(f"{self.folder} is not this user's alone")
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file; none when it has been delivered in this moment."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

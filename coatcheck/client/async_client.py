@@ -165,10 +165,12 @@ class AsyncClient(Generic[AsyncTasks]):
         status: str | None = None,
         queue: str | None = None,
         task: str | None = None,
+        batch: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[AsyncTicket[Any]]:
         """The newest jobs, page by page as they are asked for. Takes filters, and the most jobs."""
-        listing = Listing(self._api, {"status": status, "queue": queue, "task": task}, limit)
+        filters = {"status": status, "queue": queue, "task": task, "batch": batch}
+        listing = Listing(self._api, filters, limit)
         while (page := await self._run(listing.next())) is not None:
             for job in page:
                 yield AsyncTicket(self._run, self._api, job)
@@ -179,6 +181,7 @@ class AsyncClient(Generic[AsyncTasks]):
         status: str | None = None,
         queue: str | None = None,
         task: str | None = None,
+        batch: str | None = None,
         cursor: str | None = None,
         limit: int = PAGE,
     ) -> tuple[list[AsyncTicket[Any]], str | None]:
@@ -186,9 +189,9 @@ class AsyncClient(Generic[AsyncTasks]):
 
         Takes filters, the cursor that another page gave, and the most jobs: up to 200.
         """
-        query = {"status": status, "queue": queue, "task": task, "cursor": cursor, "limit": str(limit)}
-        given = {name: value for name, value in query.items() if value is not None}
-        jobs, following = await self._run(self._api.jobs(given))
+        filters = {"status": status, "queue": queue, "task": task, "batch": batch, "cursor": cursor}
+        given = {name: value for name, value in filters.items() if value is not None}
+        jobs, following = await self._run(self._api.jobs({**given, "limit": str(limit)}))
         return [AsyncTicket(self._run, self._api, job) for job in jobs], following
 
     async def list_tasks(self) -> list[dict[str, Any]]:

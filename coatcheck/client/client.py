@@ -163,10 +163,12 @@ class Client(Generic[Tasks]):
         status: str | None = None,
         queue: str | None = None,
         task: str | None = None,
+        batch: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Ticket[Any]]:
         """The newest jobs, page by page as they are asked for. Takes filters, and the most jobs."""
-        listing = Listing(self._api, {"status": status, "queue": queue, "task": task}, limit)
+        filters = {"status": status, "queue": queue, "task": task, "batch": batch}
+        listing = Listing(self._api, filters, limit)
         while (page := self._run(listing.next())) is not None:
             for job in page:
                 yield Ticket(self._run, self._api, job)
@@ -177,6 +179,7 @@ class Client(Generic[Tasks]):
         status: str | None = None,
         queue: str | None = None,
         task: str | None = None,
+        batch: str | None = None,
         cursor: str | None = None,
         limit: int = PAGE,
     ) -> tuple[list[Ticket[Any]], str | None]:
@@ -184,9 +187,9 @@ class Client(Generic[Tasks]):
 
         Takes filters, the cursor that another page gave, and the most jobs: up to 200.
         """
-        query = {"status": status, "queue": queue, "task": task, "cursor": cursor, "limit": str(limit)}
-        given = {name: value for name, value in query.items() if value is not None}
-        jobs, following = self._run(self._api.jobs(given))
+        filters = {"status": status, "queue": queue, "task": task, "batch": batch, "cursor": cursor}
+        given = {name: value for name, value in filters.items() if value is not None}
+        jobs, following = self._run(self._api.jobs({**given, "limit": str(limit)}))
         return [Ticket(self._run, self._api, job) for job in jobs], following
 
     def list_tasks(self) -> list[dict[str, Any]]:

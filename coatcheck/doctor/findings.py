@@ -114,7 +114,13 @@ KINDS: dict[str, Kind] = {
         "What is known of an uploaded file has no time to live.", "given that of the settings"
     ),
     "rate-without-ttl": Kind("What an owner has submitted of late has no time to live.", "deleted"),
+    "uploads-without-ttl": Kind("What an owner has uploaded of late has no time to live.", "deleted"),
     # Not for us to mend
+    "quarantined": Kind(
+        "Quarantined: {detail}. Find out who writes to Redis and has no key; docs/signing.md"
+        " tells what each reason means. It is reported as long as the job is kept.",
+        None,
+    ),
     "wrong-type": Kind("The key is a {detail}.", None),
     "unknown-key": Kind("Neither Coatcheck nor RQ knows such a key (a {detail}).", None),
     "not-understood": Kind("The job has no queue, or a status ({detail}) that Coatcheck does not use.", None),

@@ -27,6 +27,7 @@ QUICK = {
     "owned",
     "waiting",
     "rate",
+    "uploads",
     "leases",
     "log",
     "results",

@@ -60,6 +60,7 @@ _NAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"worker:(.+)", "worker"),
         (r"idempotency:(.+)", "idempotency"),
         (r"rate:(.+)", "rate"),
+        (r"uploads:(.+)", "uploads"),
         (r"file:(.+)", "file"),
     )
 )
@@ -168,6 +169,7 @@ def named(subject: Subject, keys: Keys) -> tuple[str, str | None]:
         "idempotency": keys.idempotency(name),
         "file": keys.file(name),
         "rate": f"{keys.prefix}:rate:{name}",
+        "uploads": f"{keys.prefix}:uploads:{name}",
         "batch": keys.batch(name),
         "place": f"{keys.prefix}:{name}",
     }[what]

@@ -13,11 +13,13 @@ from coatcheck.errors import UnknownFileError
 from coatcheck.files.giving import Giver
 from coatcheck.files.ids import days_for, new_upload_id, owner_of, read_id
 from coatcheck.files.info import FileInfo
+from coatcheck.files.limit import UploadLimit
 from coatcheck.files.records import FileRecord, FileRecords
 from coatcheck.files.store import Part, PartLink, Store, open_store
 from coatcheck.job import Job, format_time
 from coatcheck.keys import Keys
 from coatcheck.scopes import Access
+from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
 
 LINK_SECONDS = 900
@@ -31,21 +33,24 @@ MOST_PARTS = 10_000
 
 
 class FileDesk:
-    """Takes the store, the records of uploads, the settings, what reads a job, and for tests a clock.
+    """What the API does with files.
 
-    All of it raises UnavailableError and FilesUnavailableError.
+    Takes the store, the records of uploads, their limit, the settings, what reads a job, and for tests a
+    clock. All of it raises UnavailableError and FilesUnavailableError.
     """
 
     def __init__(
         self,
         store: Store,
         records: FileRecords,
+        limit: UploadLimit,
         settings: Settings,
         find_job: Callable[[str, Access], Job],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.records = records
+        self._limit = limit
         self._settings = settings
         self._clock = clock
         self.giver = Giver(store, records, find_job, clock)
@@ -55,11 +60,27 @@ class FileDesk:
         """The origin of all links; empty: the API's own."""
         return self.store.origin
 
-    def begin(self, name: str, kind: str, size: int, sha256: str | None, owner: str | None) -> FileRecord:
+    def largest(self, owner: str | None) -> int:
+        """The most bytes that a file may have. Takes whose it is."""
+        return int(min(self._settings.max_file, self._limit.largest(owner)))
+
+    def begin(
+        self,
+        name: str,
+        kind: str,
+        size: int,
+        sha256: str | None,
+        owner: str | None,
+        headers: dict[str, str] | None = None,
+    ) -> FileRecord:
         """Get ready for a file.
 
-        Takes its name, type and bytes, their SHA-256 if that is known, and whose it is.
+        Takes its name, type and bytes, their SHA-256 if that is known, and whose it is. ``headers`` are
+        filled with what the owner's limit is, and what is left of it. Raises TooMuchUploadedError.
         """
+        told = self._limit.take(size, owner)
+        if headers is not None:
+            headers |= told
         settings = self._settings
         days = days_for(settings.upload_ttl + max(settings.result_ttl, settings.failure_ttl))
         record = FileRecord(
@@ -106,9 +127,7 @@ class FileDesk:
         if record.complete:
             return record
         stored = self.store.complete(record.upload, parts)
-        done = replace(record, complete=True, sha256=record.sha256 or stored.sha256)
-        self.records.change(done)
-        return done
+        return self.records.complete(replace(record, sha256=record.sha256 or stored.sha256))
 
     def remove(self, record: FileRecord) -> None:
         """Delete a file, or what has arrived of it. Raises FileInUseError."""
@@ -136,7 +155,10 @@ def open_desk(
     Takes what reads a job for whom it may be shown to. Raises SettingsError.
     """
     store = open_store(settings)
-    return None if store is None else FileDesk(store, FileRecords(client, keys), settings, find_job)
+    if store is None:
+        return None
+    limit = UploadLimit(Scripts(client, settings.prefix), keys, settings.upload_bytes_per_day)
+    return FileDesk(store, FileRecords(client, keys), limit, settings, find_job)
 
 
 def _part_size(size: int, part_size: int) -> int | None:

@@ -21,6 +21,7 @@ from typing import BinaryIO
 from coatcheck.errors import (
     FileMismatchError,
     FilesUnavailableError,
+    PartMismatchError,
     UnknownFileError,
 )
 from coatcheck.files.links import Links
@@ -72,7 +73,7 @@ class FolderStore:
     def arrived(self, upload: Upload) -> list[Part]:
         """The parts whose last byte is on the disk."""
         with _reaching():
-            return [Part(number, size, sha256) for number, size, sha256, _ in self._arrived(upload.key)]
+            return [part for part, _ in self._arrived(upload.key)]
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> Stored:
         """Put the parts together."""
@@ -88,10 +89,15 @@ class FolderStore:
             return Stored(target.stat().st_size, upload.sha256 or _sha256(target))
 
     def _complete(self, upload: Upload, parts: Sequence[Part], target: Path, joined: Path) -> None:
-        there = {number: (size, sha256, path) for number, size, sha256, path in self._arrived(upload.key)}
-        self._check(upload, parts, there)
-        paths = [there[number][2] for number in range(1, upload.count + 1)]
-        whole, sha256 = paths[0], there[1][1]
+        there = {part.number: (part, path) for part, path in self._arrived(upload.key)}
+        try:
+            upload.check(parts, {number: part for number, (part, _) in there.items()})
+        except PartMismatchError as error:
+            for number in error.numbers:
+                there[number][1].unlink(missing_ok=True)
+            raise
+        paths = [there[number][1] for number in range(1, upload.count + 1)]
+        whole, sha256 = paths[0], there[1][0].sha256
         if len(paths) > 1:
             whole, sha256 = joined, _joined(paths, joined)
         if upload.sha256 not in (None, sha256):
@@ -141,7 +147,7 @@ class FolderStore:
             self._made(target.parent)
             with contextlib.suppress(FileExistsError):
                 os.link(self._place(key), target)
-                os.utime(target)  # its time begins now
+            os.utime(target)  # its time begins now
 
     def delete(self, key: str) -> None:
         """Delete the file."""
@@ -226,27 +232,17 @@ class FolderStore:
     def _parts(self, key: str) -> Path:
         return self.folder / ".uploads" / key.replace("/", ".")
 
-    def _arrived(self, key: str) -> list[tuple[int, int, str, Path]]:
+    def _arrived(self, key: str) -> list[tuple[Part, Path]]:
         try:
             paths = sorted(self._parts(key).iterdir())
         except FileNotFoundError:
             return []
         named = [(PART.fullmatch(path.name), path) for path in paths]
         return [
-            (int(match[1]), path.stat().st_size, match[2], path) for match, path in named if match is not None
+            (Part(int(match[1]), path.stat().st_size, match[2]), path)
+            for match, path in named
+            if match is not None
         ]
-
-    @staticmethod
-    def _check(upload: Upload, parts: Sequence[Part], there: dict[int, tuple[int, str, Path]]) -> None:
-        """Raises UploadIncompleteError, FileMismatchError."""
-        upload.check_arrived(there)
-        for part in parts:
-            if part.sha256 is not None and part.sha256 != there[part.number][1]:
-                there[part.number][2].unlink(missing_ok=True)
-                raise FileMismatchError(
-                    f"Part {part.number} has the SHA-256 {there[part.number][1]}, not {part.sha256};"
-                    " it was refused: send it again."
-                )
 
     @contextlib.contextmanager
     def _new(self) -> Iterator[Path]:

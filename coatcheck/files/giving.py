@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coatcheck.errors import MAX_ERRORS, FieldError, ForbiddenError, InvalidArgumentsError, UnknownJobError
-from coatcheck.files.ids import DAY, days_for, moved, owner_of, read_id
+from coatcheck.files.ids import CLASSES, DAY, longer_class, moved, owner_of, read_id
 from coatcheck.files.info import FileInfo, read_info
 from coatcheck.files.places import FILE, Path, files_in, replaced
 from coatcheck.files.records import FileRecord, FileRecords
@@ -42,10 +42,14 @@ class Wanted:
     def by(
         cls, submission: Submission, schema: Mapping[str, Any], pointer: str, settings: Settings
     ) -> Wanted:
-        """What a job needs: until it has run, and may still be asked for or run again."""
+        """What a job needs: until it has run, and may still be asked for or run again.
+
+        With all its retries, but for those that no file would be kept for.
+        """
         delay = 0.0 if submission.at is None else (submission.at - utcnow()).total_seconds()
-        kept = max(submission.result_ttl, settings.failure_ttl)
-        return cls(schema, submission.arguments, pointer, delay + submission.timeout + kept)
+        once = delay + submission.timeout + max(submission.result_ttl, settings.failure_ttl)
+        tries = once + _retrying(submission)
+        return cls(schema, submission.arguments, pointer, max(once, min(tries, CLASSES[-1] * DAY)))
 
 
 class Giver:
@@ -72,18 +76,18 @@ class Giver:
         UnavailableError, FilesUnavailableError.
         """
         asked = [(each, path, value[FILE]) for each in wanted for path, value in files_in(each.arguments)]
+        if len(asked) > MAX_ASKED:
+            return [], [FieldError(asked[0][0].pointer, f"should name at most {MAX_ASKED} files")]
         found = self._find({file_id for *_, file_id in asked if isinstance(file_id, str)}, owner)
         errors: list[FieldError] = []
         needed: dict[str, float] = {}
-        for each, path, file_id in asked[:MAX_ASKED]:
+        for each, path, file_id in asked:
             file = found.get(file_id) if isinstance(file_id, str) else None
             detail = GONE if file is None else self._fault(file, each, path)
             if detail is not None:
                 errors.append(FieldError(each.pointer + pointer_of(path), detail))
             else:
                 needed[file_id] = max(needed.get(file_id, 0), each.seconds)
-        if len(asked) > MAX_ASKED:
-            errors.append(FieldError(asked[0][0].pointer, f"should name at most {MAX_ASKED} files"))
         if errors:
             return [], errors[:MAX_ERRORS]
         given = self._keep({file_id: found[file_id] for file_id in needed}, needed)
@@ -101,32 +105,31 @@ class Giver:
         own = {
             file_id: place for file_id, place in places.items() if place and place.owner == owner_of(owner)
         }
-        uploaded = self._records.get_many([file_id for file_id, place in own.items() if place.job is None])
-        returned = [
-            self._returned(file_id, place.job, Access(owner)) for file_id, place in own.items() if place.job
-        ]
-        return {record.id: record for record in (*uploaded, *returned) if record and record.complete}
+        known = {file.id: file for file in self._records.get_many([*own]) if file}  # copies of results too
+        jobs = {place.job for file_id, place in own.items() if place.job and file_id not in known}
+        returned = [file for job_id in jobs for file in self._returned(job_id, Access(owner))]
+        return {file.id: file for file in (*known.values(), *returned) if file.complete and file.id in own}
 
-    def _returned(self, file_id: str, job_id: str, access: Access) -> FileRecord | None:
-        """A file that a job returned, as if it had been uploaded when the job ended."""
+    def _returned(self, job_id: str, access: Access) -> Iterator[FileRecord]:
+        """The files that a job returned, as if they had been uploaded when the job ended."""
         try:
             job = self._find_job(job_id, access)
         except (UnknownJobError, ForbiddenError):
-            return None
+            return
         if job.ended_at is None:
-            return None
+            return
         ended = int(job.ended_at.timestamp())
         for info in results_of(job):
-            if info.id == file_id:
-                return FileRecord(
-                    info.id, info.name, info.type, info.size, info.sha256, created_at=ended, complete=True
-                )
-        return None
+            yield FileRecord(
+                info.id, info.name, info.type, info.size, info.sha256, created_at=ended, complete=True
+            )
 
     def _fault(self, file: FileRecord, wanted: Wanted, path: Path) -> str | None:
         """Why a file can't be given there; None: it can."""
-        kept = max(file.kept_until - self._clock(), days_for(wanted.seconds) * DAY)
-        return TOO_SHORT if kept < wanted.seconds else schema_fault(wanted.schema, path, file.type, file.size)
+        left = file.kept_until - self._clock()
+        if left < wanted.seconds and longer_class(file.info.place.days, wanted.seconds) is None:
+            return TOO_SHORT
+        return schema_fault(wanted.schema, path, file.type, file.size)
 
     def _keep(
         self, files: Mapping[str, FileRecord], needed: Mapping[str, float]
@@ -142,8 +145,9 @@ class Giver:
         given = {}
         for file_id, file in files.items():
             given[file_id] = file.info
-            if file.kept_until < now + needed[file_id]:
-                copy = replace(file, id=moved(file_id, days_for(needed[file_id])), created_at=now, used=True)
+            days = longer_class(file.info.place.days, needed[file_id])
+            if days is not None and file.kept_until < now + needed[file_id]:
+                copy = replace(file, id=moved(file_id, days), created_at=now, used=True)
                 try:
                     self._store.copy(file.info.key, copy.info.key)
                 except FileNotFoundError:
@@ -151,6 +155,13 @@ class Giver:
                 self._records.add(copy, copy.kept_until - now)
                 given[file_id] = copy.info
         return given
+
+
+def _retrying(submission: Submission) -> int:
+    """The seconds that a job's retries may take: the last delay is that of all further ones too."""
+    retries, delays = submission.retries or 0, submission.retry_delays
+    waits = sum(delays[:retries]) + max(0, retries - len(delays)) * (delays[-1] if delays else 0)
+    return retries * submission.timeout + waits
 
 
 def with_files(

@@ -51,6 +51,11 @@ def days_for(seconds: float) -> int:
     return next((days for days in CLASSES if days * DAY >= seconds), CLASSES[-1])
 
 
+def longer_class(days: int, seconds: float) -> int | None:
+    """The fewest days of CLASSES that cover a time and are more than these; None: there are none."""
+    return next((more for more in CLASSES if more > days and more * DAY >= seconds), None)
+
+
 def new_upload_id(days: int, owner: str | None) -> str:
     """The id of a file that is to be uploaded by an owner."""
     return f"d{days}.{owner_of(owner)}.{new_job_id()}"

@@ -81,12 +81,27 @@ class FileRecords:
         found = dict(zip(known, texts, strict=True))
         return [_record(found.get(file_id)) for file_id in file_ids]
 
-    def change(self, record: FileRecord) -> None:
-        """Keep a record as it is now, for as long as before. Raises UnknownFileError: it is gone."""
+    def complete(self, record: FileRecord) -> FileRecord:
+        """Note that a file is whole, and its SHA-256. Its record stays for as long as before.
+
+        Returns it as it is now: another request may have been first, and a job may use the file since. Raises
+        UnknownFileError: it is gone.
+        """
+        key = self._keys.file(record.id)
+
+        def step(pipeline: Any) -> Any:
+            found = _record(pipeline.get(key))
+            if found is None:
+                raise UnknownFileError("The file was deleted meanwhile, or its time is over.")
+            done = found if found.complete else replace(found, complete=True, sha256=record.sha256)
+            pipeline.multi()
+            pipeline.set(key, _text(done), keepttl=True)
+            return done
+
         with reaching_redis():
-            kept = self._redis.set(self._keys.file(record.id), _text(record), xx=True, keepttl=True)
-        if not kept:
-            raise UnknownFileError("The file was deleted meanwhile, or its time is over.")
+            done: Any = self._redis.transaction(step, key, value_from_callable=True)
+        completed: FileRecord = done
+        return completed
 
     def use(self, records: list[FileRecord], now: int) -> bool:
         """Have files stay as long as their store keeps them, since a job is to be given them.

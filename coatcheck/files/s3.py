@@ -16,7 +16,7 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -98,7 +98,7 @@ class S3Store:
         there = {part.number: (part, tag) for part, tag in self._parts(upload)}
         if not there and (found := self.head(upload.key)):
             return Stored(found.size, upload.sha256 if _checked(upload) else None)  # it was complete already
-        _check(upload, parts, {number: part for number, (part, _) in there.items()})
+        upload.check(parts, {number: part for number, (part, _) in there.items()})
         with _reaching():
             self._client.complete_multipart_upload(
                 **self._address(upload.key),
@@ -372,17 +372,6 @@ def _reaching(*, missing: bool = False) -> Iterator[None]:
         if missing and code in MISSING:
             return
         raise FilesUnavailableError(f"S3 can't be used right now: {code}.") from error
-
-
-def _check(upload: Upload, told: Sequence[Part], there: Mapping[int, Part]) -> None:
-    """Raises UploadIncompleteError, FileMismatchError."""
-    upload.check_arrived(there)
-    for part in told:
-        known = there[part.number].sha256 if part.number in there else None
-        if part.sha256 is not None and known not in (None, part.sha256):
-            raise FileMismatchError(
-                f"Part {part.number} has the SHA-256 {known}, not {part.sha256}: send it again."
-            )
 
 
 def _checked(upload: Upload) -> bool:

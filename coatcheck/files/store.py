@@ -7,12 +7,12 @@ is and how long it may stay: ``d7`` for seven days.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from coatcheck.errors import FieldError, UploadIncompleteError
+from coatcheck.errors import FieldError, PartMismatchError, UploadIncompleteError
 from coatcheck.settings import Settings
 
 
@@ -43,13 +43,26 @@ class Upload:
             return self.size
         return min(self.part_size, self.size - (number - 1) * self.part_size)
 
-    def check_arrived(self, there: Container[int]) -> None:
-        """Raises UploadIncompleteError: names the parts that are not among these numbers."""
-        missing = [number for number in range(1, self.count + 1) if number not in there]
-        if missing:
+    def check(self, told: Sequence[Part], there: Mapping[int, Part]) -> None:
+        """Takes what the client says of its parts, and by number those that are there.
+
+        Raises UploadIncompleteError: names the parts that are not there; PartMismatchError: names those that
+        the client says another checksum of.
+        """
+        wanted = {*range(1, self.count + 1), *(part.number for part in told)}
+        if missing := sorted(wanted - there.keys()):
             raise UploadIncompleteError(
                 f"{len(missing)} of {self.count} parts have not arrived.",
                 errors=[FieldError(f"/parts/{number}", "is missing") for number in missing],
+            )
+        wrong = {
+            part.number: f"has the SHA-256 {there[part.number].sha256}, not {part.sha256}"
+            for part in told
+            if part.sha256 is not None and there[part.number].sha256 not in (None, part.sha256)
+        }
+        if wrong:
+            raise PartMismatchError(
+                f"{len(wrong)} of {self.count} parts are not what was announced: send them again.", wrong
             )
 
 

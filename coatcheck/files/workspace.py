@@ -79,7 +79,7 @@ class Workspace:
                     target.write(piece)
                     size += len(piece)
         except FileNotFoundError:
-            raise FileError(f"{info.name} is not kept any more") from None
+            raise FileError(_gone(info)) from None
         except (FilesUnavailableError, OSError) as error:
             raise FileError(f"{info.name} can't be fetched: {error}") from error
         if size != info.size or info.sha256 not in (None, digest.hexdigest()):
@@ -199,6 +199,16 @@ class Loose:
             else:
                 self._stored = _stored(self._source, workspace, name, kind)
         return self._stored
+
+
+def _gone(info: FileInfo) -> str:
+    """What has become of a file that is not there, and what to do."""
+    place = info.place
+    anew = "upload it again" if place.job is None else f"have it made again, as by job {place.job},"
+    return (
+        f"{info.name} is not kept any more: its {place.days} days are over, or it was deleted."
+        f" To go on, {anew} and submit a new job with it."
+    )
 
 
 def _stored(path: Path, workspace: Workspace, name: str, kind: str) -> FileInfo:

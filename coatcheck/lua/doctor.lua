@@ -173,6 +173,12 @@ local function settle_ended(id, job, ttl)
   end
 end
 
+-- Whether a worker refused to run a job, since its signature did not hold: its error says why (codec.py).
+local function settle_failed(id)
+  local read, err = pcall(cjson.decode, redis.call('HGET', key('job', id), 'error') or '')
+  if read and type(err) == 'table' and err.type == 'Quarantined' then found('quarantined', err.message) end
+end
+
 -- A job that comes after others. Returns whether it was moved on.
 local function settle_dependent(id, job)
   local unended = not ended[job.status]
@@ -214,6 +220,7 @@ function checks.job(id)
       end
     end
   end
+  if job.status == 'failed' then settle_failed(id) end
   if job.dependencies and settle_dependent(id, job) then return end
   local ttl = redis.call('PTTL', key('job', id))
   if ended[job.status] then return settle_ended(id, job, ttl) end
@@ -386,11 +393,14 @@ function checks.batch(id)
   end
 end
 
-function checks.rate(owner)
-  local name = key('rate', owner)
+local function bucket(what, owner)
+  local name = key(what, owner)
   if not is(name, 'string') or redis.call('PTTL', name) ~= -1 then return end
-  found('rate-without-ttl', '', function() redis.call('DEL', name) end)
+  found(what .. '-without-ttl', '', function() redis.call('DEL', name) end)
 end
+
+function checks.rate(owner) return bucket('rate', owner) end
+function checks.uploads(owner) return bucket('uploads', owner) end
 
 function checks.file(id)
   local name = key('file', id)

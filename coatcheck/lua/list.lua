@@ -1,44 +1,64 @@
 -- Needs: keys, access, lists
--- A page of jobs, newest first. KEYS: index, or owned for the jobs of one owner. ARGV: prefix, cursor ('' = from the
--- newest on, else only older ids), most jobs on the page, most jobs to look at, status, queue, task, owner, and
--- patterns of tasks ('' = any), then the fields to be told of each job: first its status, queue and task.
--- Returns the cursor of the next page ('' = there is none), then for each job its id and its fields.
+-- A page of jobs, newest first. KEYS: index, or owned for the jobs of one owner; then a batch, for its jobs only.
+-- ARGV: prefix, cursor ('' = from the newest on, else only older ids), most jobs on the page, most jobs to look at,
+-- status, queue, task, owner, and patterns of tasks ('' = any), then the fields to be told of each job: first its
+-- status, queue and task.
+-- Returns the cursor of the next page ('' = there is none), then for each job its id and its fields; or nothing at
+-- all: there is no such batch, or it is another owner's.
 --
 -- The jobs of a queue, or of an owner, and of one status are a range of the set in the order of ids. The page is
 -- merged of the newest ends of these ranges, so it costs what it shows, and not what there is. What is in no range
--- of its own (a task; a queue of one owner) is looked for among them, and only so far.
+-- of its own (a task; a queue of one owner) is looked for among them, and only so far. The jobs of a batch are a range
+-- too, its own text of ids, which has them in the order in which they were made; in it all else is looked for.
 local list, cursor, most, look_at = KEYS[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local status, queue, task, owner, tasks = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local PIECE = 50
+local PIECE, ID = 50, 36
 local ranges = {}
+
+local batch
+if KEYS[2] then
+  local found = redis.pcall('HMGET', KEYS[2], 'jobs', 'owner')
+  if not found[1] or owner ~= '' and found[2] ~= owner then return false end
+  batch = found[1]
+end
+
+-- The ids from the rank `first` to the rank `last`.
+local function members(first, last)
+  if not batch then return redis.call('ZRANGE', list, first, last) end
+  local ids = {}
+  for rank = first, last do ids[#ids + 1] = string.sub(batch, rank * (ID + 1) + 1, rank * (ID + 1) + ID) end
+  return ids
+end
 
 -- The rank of the first member of the range that is not older than the cursor.
 local function seek(first, after)
   while first < after do
     local middle = math.floor((first + after) / 2)
-    if redis.call('ZRANGE', list, middle, middle)[1] < cursor then first = middle + 1 else after = middle end
+    if members(middle, middle)[1] < cursor then first = middle + 1 else after = middle end
   end
   return first
 end
 
-local function add_range(name, of_status)
-  local score = place(name, of_status)
-  local count = redis.call('ZCOUNT', list, score, score)
-  if count == 0 then return end
-  local first = redis.call('ZCOUNT', list, '-inf', '(' .. score)
+local function add_range(first, count)
   local after = first + count
   if cursor ~= '' then after = seek(first, after) end
   ranges[#ranges + 1] = {first = first, after = after, ids = {}, left = 0}
 end
 
+local function add_placed(name, of_status)
+  local score = place(name, of_status)
+  local count = redis.call('ZCOUNT', list, score, score)
+  if count > 0 then add_range(redis.call('ZCOUNT', list, '-inf', '(' .. score), count) end
+end
+
 local function add_ranges(name)
-  if status ~= '' then return add_range(name, status) end
-  for each in pairs(PLACES) do add_range(name, each) end
+  if status ~= '' then return add_placed(name, status) end
+  for each in pairs(PLACES) do add_placed(name, each) end
 end
 
 local function refill(range)
   local start = math.max(range.first, range.after - PIECE)
-  range.ids = redis.call('ZRANGE', list, start, range.after - 1)
+  range.ids = members(start, range.after - 1)
   range.left, range.after = #range.ids, start
 end
 
@@ -63,13 +83,15 @@ local function fields(id, first, last)
 end
 
 -- Where few may fit, most are looked at for their three fields only.
-local searching = task ~= '' or tasks ~= '' or owner ~= '' and queue ~= ''
+local searching = task ~= '' or tasks ~= '' or (owner ~= '' or batch) and queue ~= '' or batch and status ~= ''
 local function fitting(id)
   if searching and not fields(id, 10, 12) then return nil end
   return fields(id, 10, #ARGV)
 end
 
-if owner ~= '' then
+if batch then
+  add_range(0, math.floor((#batch + 1) / (ID + 1)))
+elseif owner ~= '' then
   add_ranges(owner)
 elseif queue ~= '' then
   add_ranges(queue)

@@ -57,9 +57,13 @@ class Caller:
         """Whether they may submit a task, and see the jobs of it."""
         return not self.bound or task_allowed(self.tasks, task)
 
+    def has(self, scope: Scope) -> bool:
+        """Whether they have a scope, or may all."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
     def check_scope(self, scope: Scope) -> None:
         """Raises ForbiddenError."""
-        if not self.scopes & {scope, Scope.ADMIN}:
+        if not self.has(scope):
             error = ForbiddenError(f"This needs the scope '{scope}', which {self.name} doesn't have.")
             error.headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{scope}"'
             raise error

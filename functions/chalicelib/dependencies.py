@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coatcheck.cycles import find_cycle
 from coatcheck.errors import FieldError
 from coatcheck.job import MAX_AFTER, is_job_id
 from coatcheck.json_pointer import pointer_of
@@ -72,23 +73,19 @@ def check_names(waits: Sequence[Wait], refs: Mapping[str, int], place: str) -> l
 
 def check_cycles(waits: Sequence[Sequence[Wait]], refs: Mapping[str, int]) -> list[FieldError]:
     """What closes a cycle, if there is one. Takes what each job of a batch waits for, and their refs."""
-    from graphlib import CycleError, TopologicalSorter  # few batches have any of it
-
     graph = {
         job: [refs[wait.name] for wait in each if wait.name in refs] for job, each in enumerate(waits) if each
     }
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        cycle: list[int] = error.args[1][::-1]
-        closing = next(wait for wait in waits[cycle[0]] if refs.get(wait.name) == cycle[1])
-        names = {job: ref for ref, job in refs.items()}
-        first, *others = (names[job] for job in cycle)
-        if len(others) > MAX_TOLD:
-            others[MAX_TOLD - 1 : -1] = ["..."]
-        told = f"{first} waits for {', which waits for '.join(others)}"
-        return [FieldError(closing.pointer, f"would never come: {told}")]
-    return []
+    cycle = find_cycle(graph)
+    if not cycle:
+        return []
+    closing = next(wait for wait in waits[cycle[0]] if refs.get(wait.name) == cycle[1])
+    names = {job: ref for ref, job in refs.items()}
+    first, *others = (names[job] for job in cycle)
+    if len(others) > MAX_TOLD:
+        others[MAX_TOLD - 1 : -1] = ["..."]
+    told = f"{first} waits for {', which waits for '.join(others)}"
+    return [FieldError(closing.pointer, f"would never come: {told}")]
 
 
 def linked(arguments: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:

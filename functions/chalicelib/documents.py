@@ -28,7 +28,7 @@ def job_document(job: Job, request: Request) -> dict[str, Any]:
     fields["links"] = {
         "self": address,
         "log": f"{address}/log",
-        "retry": f"{address}/retry",
+        "retry": request.allowed(f"{address}/retry", Scope.SUBMIT),
         "task": request.link("tasks", job.task),
     }
     return fields
@@ -60,7 +60,10 @@ def batch_document(batch: Batch, request: Request) -> dict[str, Any]:
         "total": batch.total,
         "progress": batch.progress,
         "jobs": [job_summary(job, request) for job in batch.jobs[:MAX_SHOWN]],
-        "links": {"self": request.link("batches", batch.id)},
+        "links": {
+            "self": request.link("batches", batch.id),
+            "jobs": f"{request.link('jobs')}?batch={batch.id}",
+        },
     }
 
 
@@ -76,5 +79,5 @@ def task_document(task: TaskSpec, request: Request, context: Context) -> dict[st
         "retries": task.retries,
         "schema": task.schema,
         "result": task.result,
-        "links": {"self": address, "submit": address},
+        "links": {"self": address, "submit": request.allowed(address, Scope.SUBMIT)},
     }

@@ -12,11 +12,11 @@ from chalicelib.routing import Route
 from chalicelib.submissions import read_batch, submit
 from chalicelib.tasks import accepted
 from coatcheck.errors import FieldError, InvalidRequestError
-from coatcheck.job import JobStatus, new_job_id
+from coatcheck.job import JobStatus, is_job_id, new_job_id
 from coatcheck.scopes import Access, Scope
 from coatcheck.settings import NAME
 
-FILTERS = frozenset({"status", "queue", "task", "owner", "cursor", "limit"})
+FILTERS = frozenset({"status", "queue", "task", "batch", "owner", "cursor", "limit"})
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 """Jobs on one page of the list."""
@@ -40,13 +40,14 @@ def submit_jobs(request: Request) -> Answer:
 
 
 def list_jobs(request: Request) -> Answer:
-    """A page of the newest jobs that the caller sees, by status, queue, task and owner."""
+    """A page of the newest jobs that the caller sees, by status, queue, task, batch and owner."""
     adapter = current().adapter
     errors = [
         FieldError(f"?{name}", detail)
         for name, detail in (
             ("status", _wrong_status(request.option("status"))),
             ("queue", _wrong_queue(request.option("queue"))),
+            ("batch", _wrong_batch(request.option("batch"))),
             ("limit", _wrong_limit(request.option("limit"))),
         )
         if detail is not None
@@ -58,6 +59,7 @@ def list_jobs(request: Request) -> Answer:
         status=None if status is None else JobStatus(status),
         queue=request.option("queue"),
         task=request.option("task"),
+        batch=request.option("batch"),
         cursor=request.option("cursor"),
         limit=int(request.option("limit") or DEFAULT_LIMIT),
         access=_access(request),
@@ -115,6 +117,10 @@ def _wrong_status(text: str | None) -> str | None:
 
 def _wrong_queue(text: str | None) -> str | None:
     return None if text is None or NAME.fullmatch(text) else "should be the name of a queue"
+
+
+def _wrong_batch(text: str | None) -> str | None:
+    return None if text is None or is_job_id(text) else "should be the id of a batch"
 
 
 def _wrong_limit(text: str | None) -> str | None:

@@ -40,6 +40,7 @@ from coatcheck.errors import (
     QueueFullError,
     RateLimitedError,
     TooManyWaitingError,
+    TooMuchUploadedError,
     UnavailableError,
     UnknownBatchError,
     UnknownFileError,
@@ -184,11 +185,12 @@ PATHS: dict[str, Any] = {
                 parameter("status", JOB_STATUS),
                 parameter("queue", QUEUE_NAME),
                 parameter("task", TEXT),
+                parameter("batch", ID, description="Only what was submitted with it."),
                 parameter("owner", TEXT, description="Whose jobs; an admin sees everybody's."),
                 parameter("cursor", ID, description="The next of the page before."),
                 parameter("limit", LIMIT),
             ],
-            problems=(UnavailableError,),
+            problems=BATCH_PROBLEMS,
         ),
         "post": operation(
             "submit_jobs",
@@ -309,9 +311,9 @@ PATHS: dict[str, Any] = {
             tags=["files"],
             status=201,
             answer=content(ref("Upload")),
-            headers=("Location",),
+            headers=("Location", *LIMITS),
             body={**content(ref("NewUpload")), "required": True},
-            problems=(*UPLOAD_PROBLEMS, *UPLOAD_BODY_PROBLEMS),
+            problems=(*UPLOAD_PROBLEMS, *UPLOAD_BODY_PROBLEMS, TooMuchUploadedError),
         )
     },
     "/uploads/{id}": {

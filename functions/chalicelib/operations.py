@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from chalicelib.bodies import FORM
@@ -15,7 +16,6 @@ from coatcheck.errors import (
     InternalError,
     InvalidRequestError,
     ProblemError,
-    RateLimitedError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -176,7 +176,7 @@ def problem_responses(kinds: Sequence[type[ProblemError]]) -> dict[str, Any]:
         }
         if UnavailableError in same:
             response["headers"] = {"Retry-After": HEADERS["Retry-After"]}
-        if RateLimitedError in same:
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
             response["headers"] = {name: HEADERS[name] for name in ("Retry-After", *LIMITS)}
         if UnauthorizedError in same:
             response["headers"] = {"WWW-Authenticate": HEADERS["WWW-Authenticate"]}

@@ -14,6 +14,7 @@ from chalice.app import Request as ChaliceRequest
 from chalicelib import lambda_runtime
 from chalicelib.callers import ANYBODY, Caller
 from coatcheck.errors import FieldError, InvalidRequestError
+from coatcheck.scopes import Scope
 
 UNRESERVED = re.compile(r"[\w.~-]*", re.ASCII)
 """What stays as it is in a URI (RFC 3986, section 2.3): seen sooner than encoded."""
@@ -46,6 +47,10 @@ class Request:
     def link(self, *segments: str) -> str:
         """The absolute path of a resource, with the prefix: what ``Location`` and ``links`` hold."""
         return "/".join([self.prefix, *map(quoted, segments)])
+
+    def allowed(self, link: str, scope: Scope) -> str | None:
+        """A link to what needs a scope; None: the caller doesn't have it."""
+        return link if self.caller.has(scope) else None
 
     def option(self, name: str) -> str | None:
         """A query parameter, None if it is not given."""

@@ -109,9 +109,9 @@ def _document(task: TaskSpec, schedule: Schedule, state: ScheduleState, request:
             "self": address,
             "task": request.link("tasks", task.name),
             "last_job": state.job and request.link("jobs", state.job),
-            "pause": f"{address}/pause",
-            "resume": f"{address}/resume",
-            "run": f"{address}/run",
+            "pause": request.allowed(f"{address}/pause", Scope.ADMIN),
+            "resume": request.allowed(f"{address}/resume", Scope.ADMIN),
+            "run": request.allowed(f"{address}/run", Scope.SUBMIT),
         },
     }
 

@@ -84,6 +84,7 @@ TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+IF_ALLOWED: Schema = {**TEXT_OR_NULL, "description": "Null: the caller lacks the scope for it."}
 TIME: Schema = {"type": "string", "format": "date-time"}
 TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
 JOB_STATUS: Schema = {"type": "string", "enum": [status.value for status in JobStatus]}
@@ -122,7 +123,7 @@ SUMMARY: dict[str, Schema] = {
     },
     "batch": {**ID_OR_NULL, "description": "What it was submitted with."},
     "parent": {**ID_OR_NULL, "description": "The job that submitted it."},
-    "links": record({"self": TEXT, "log": TEXT, "retry": TEXT, "task": TEXT}),
+    "links": record({"self": TEXT, "log": TEXT, "retry": IF_ALLOWED, "task": TEXT}),
 }
 
 FULL_ERROR: Schema = {
@@ -138,7 +139,7 @@ TASK: dict[str, Schema] = {
     "retries": {"type": ["integer", "null"], "description": "How often it is run again after an error."},
     "schema": {"type": "object", "description": "JSON Schema of the arguments."},
     "result": {"type": "object", "description": "JSON Schema of the result."},
-    "links": record({"self": TEXT, "submit": TEXT}),
+    "links": record({"self": TEXT, "submit": IF_ALLOWED}),
 }
 
 SCHEDULE: dict[str, Schema] = {
@@ -158,7 +159,14 @@ SCHEDULE: dict[str, Schema] = {
     "last_job": TEXT_OR_NULL,
     "skipped": {**COUNT, "description": "Ticks without a job, since the one before had not ended."},
     "links": record(
-        {"self": TEXT, "task": TEXT, "last_job": TEXT_OR_NULL, "pause": TEXT, "resume": TEXT, "run": TEXT}
+        {
+            "self": TEXT,
+            "task": TEXT,
+            "last_job": TEXT_OR_NULL,
+            "pause": IF_ALLOWED,
+            "resume": IF_ALLOWED,
+            "run": IF_ALLOWED,
+        }
     ),
 }
 
@@ -237,7 +245,7 @@ BATCH: dict[str, Schema] = {
     "total": {**COUNT, "description": "How many jobs it has, those too that are kept no more."},
     "progress": {"type": "number", "minimum": 0, "maximum": 1},
     "jobs": array(ref("JobSummary")),
-    "links": record({"self": TEXT}),
+    "links": record({"self": TEXT, "jobs": {**TEXT, "description": "All its jobs, page by page."}}),
 }
 
 FILE_ID: Schema = {"type": "string", "pattern": f"^{ANY_FILE_ID}$"}

@@ -21,7 +21,9 @@ from coatcheck.settings import Settings
 
 HSTS = "max-age=31536000; includeSubDomains"
 """Over https, for a year: never again without (RFC 6797; OWASP ASVS 5.0, 3.4.1)."""
-EXPOSED = "Allow, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
+EXPOSED = (
+    "Allow, ETag, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
+)
 """Headers of answers that pages of an allowed origin may read, beside those that any may."""
 ACCEPTED = "authorization, content-type, idempotency-key, if-none-match, prefer, traceparent, tracestate"
 """Headers that they may send."""

@@ -29,9 +29,11 @@ def begin(request: Request) -> Answer:
     context = current()
     files = _files(context)
     document = bodies.json_object(request, context.settings.max_body)
-    name, kind, size, sha256 = _read(document, context.settings.max_file)
-    record = files.begin(name, kind, size, sha256, request.caller.owner)
-    headers = PRIVATE | {"Location": request.link("uploads", record.id)}
+    owner = request.caller.owner
+    limits: dict[str, str] = {}
+    name, kind, size, sha256 = _read(document, files.largest(owner))
+    record = files.begin(name, kind, size, sha256, owner, limits)
+    headers = PRIVATE | limits | {"Location": request.link("uploads", record.id)}
     return json_answer(_document(record, files, request), 201, headers)
 
 

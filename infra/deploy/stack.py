@@ -54,11 +54,6 @@ class State:
         """Whether an operation is under way."""
         return self.status.endswith("_IN_PROGRESS") and not self.fresh
 
-    @property
-    def stillborn(self) -> bool:
-        """Whether it can only be deleted, since its first deployment failed."""
-        return self.status in STILLBORN
-
 
 class Stack:
     """Takes the target and the stack's name. Raises DeployError for a name that is none."""

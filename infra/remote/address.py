@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coatcheck.errors import SettingsError
+from coatcheck.errors import SettingsError, UnauthorizedError
 from infra.errors import StartError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "url"
 """Where ``coatcheck up`` writes its URL, below its folder of data."""
+URL = "COATCHECK_URL"
 LAPTOP = "http://127.0.0.1:8000/"
 IMPATIENT = 3.0
 """Seconds for which a command tries again to reach an API that has not answered yet."""
@@ -45,7 +47,7 @@ def find(arguments: Namespace, environ: Mapping[str, str]) -> Place:
     elif arguments.target:
         return _of_stack(arguments, environ)
     else:
-        place = Place(environ.get("COATCHECK_URL") or local(arguments.data))
+        place = Place(environ.get(URL) or local(arguments.data))
     return _signed(place, arguments, environ) if arguments.iam else place
 
 
@@ -70,9 +72,13 @@ def token(arguments: Namespace) -> str | None:
     return text
 
 
-def open_client(arguments: Namespace) -> Client:
-    """A client of the API that is meant. It gives up soon: the URL may be wrong. Raises CoatcheckError."""
-    from coatcheck.client import Client
+@contextmanager
+def open_client(arguments: Namespace) -> Iterator[Client]:
+    """A client of the API that is meant. It gives up soon: the URL may be wrong.
+
+    Raises CoatcheckError, which says what to do where the API can't know it.
+    """
+    from coatcheck.client import Client, ConnectionFailedError
 
     place = find(arguments, os.environ)
     auth = None
@@ -80,7 +86,22 @@ def open_client(arguments: Namespace) -> Client:
         from infra.remote.signature import Signature
 
         auth = Signature(place.session, place.region)
-    return Client(place.url, token=token(arguments), auth=auth, retry_for=IMPATIENT)
+    try:
+        with Client(place.url, token=token(arguments), auth=auth, retry_for=IMPATIENT) as client:
+            yield client
+    except ConnectionFailedError as error:
+        raise StartError(f"{error}{_whose(arguments, os.environ)}") from error
+    except UnauthorizedError as error:
+        raise StartError(f"{error} The command takes it from COATCHECK_TOKEN or --token-file.") from error
+
+
+def _whose(arguments: Namespace, environ: Mapping[str, str]) -> str:
+    """What to say of an address that nobody has given with the command."""
+    if arguments.url or arguments.target:
+        return ""
+    if environ.get(URL):
+        return f"; {URL} names this address"
+    return f"; 'coatcheck up' runs an API there, --url or {URL} names another"
 
 
 def _of_stack(arguments: Namespace, environ: Mapping[str, str]) -> Place:

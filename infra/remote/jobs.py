@@ -41,6 +41,7 @@ def _jobs(client: Client, arguments: Namespace) -> tuple[list[Ticket[Any]], str 
             status=arguments.status,
             queue=arguments.queue,
             task=arguments.task,
+            batch=arguments.batch,
             cursor=cursor,
             limit=min(PAGE, arguments.limit - len(found)),
         )

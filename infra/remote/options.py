@@ -79,6 +79,7 @@ def add_commands(commands: Commands) -> None:
     )
     jobs.add_argument("--queue", metavar="NAME", help="only those of a queue")
     _completed(jobs.add_argument("--task", metavar="NAME", help="only those of a task"))
+    jobs.add_argument("--batch", metavar="ID", help="only those of a batch")
     jobs.add_argument(
         "--limit", type=_limit, default=20, metavar="N", help="how many at most (default: %(default)s)"
     )

@@ -90,9 +90,7 @@ def safe(text: str) -> Text:
     """Text as it may go to a terminal: colours are kept, other control sequences are not."""
     lines = [Text.from_ansi(line) for line in text.split("\n")]
     joined = Text("\n").join(lines)
-    joined.plain = "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in joined.plain
-    )
+    joined.plain = "".join(map(_printable, joined.plain))
     return joined
 
 

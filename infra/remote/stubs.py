@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coatcheck.catalog import Catalog
+from coatcheck.catalog import TASK_NAME, Catalog
 from infra.errors import StartError
 from infra.remote import screen
 from infra.remote.address import open_client
@@ -70,7 +70,13 @@ def _tasks(arguments: Namespace) -> list[dict[str, Any]]:
 
 
 def text(tasks: list[dict[str, Any]], module: str = "tasks") -> str:
-    """The stub of these tasks. Takes the name of the module that it will be."""
+    """The stub of these tasks. Takes the name of the module that it will be.
+
+    Raises StartError: a task's name is none.
+    """
+    # It becomes code, and whoever answers at the API's address chooses the names.
+    if strange := [task["name"] for task in tasks if not TASK_NAME.fullmatch(task["name"])]:
+        raise StartError(f"the API has a task {strange[0]!r}, which is no name of one; nothing was written")
     types = Types()
     tree = _Tree(types)
     classes: list[str] = []

@@ -92,6 +92,9 @@ class TaskParser:
             pairs.append((name, value))
         local = [pair for pair in pairs if pair[0] in self._files and pair[1].startswith("@")]
         plain = [pair for pair in pairs if pair not in local]
+        for name, text in plain:
+            if name in self._files and Path(text).is_file():
+                self._fail(f"argument {self.option(name)}: should be @{text}, which sends the file")
         arguments = self._from_files(options.pop("files")) | coerce_form(self._spec, plain)
         for name, text in local:
             self._add_file(arguments, name, Path(text[1:]))

@@ -66,21 +66,22 @@ def _opened(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[TokenS
 
 
 def _create(store: TokenStore, arguments: Namespace, console: Console) -> None:
-    made = ""
+    made, kept = "", TokenBook()
 
     def create(book: TokenBook) -> TokenBook:
-        nonlocal made
-        book, made = book.create(
+        nonlocal made, kept
+        kept, made = book.create(
             arguments.name,
             now=time.time(),
             scopes=arguments.scope,
             tasks=arguments.tasks,
             lifetime=arguments.expires,
         )
-        return book
+        return kept
 
     store.change(create)
-    token = next(token for token in store.read().tokens.values() if token.name == arguments.name)
+    # Not read again: what cannot be told any more must not depend on anything that may go wrong now.
+    token = next(token for token in kept.tokens.values() if token.name == arguments.name)
     if arguments.json:
         console.document({"token": made, **_document(token)})
         return

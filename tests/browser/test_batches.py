@@ -158,6 +158,36 @@ def test_a_thousand_jobs_are_tiles_in_the_order_of_their_dependencies(desk: Desk
     eventually(lambda: desk.job(jobs[-1])["status"] == "canceled")
 
 
+def test_a_batch_of_which_not_all_are_shown_leads_to_the_list_of_all(desk: Desk) -> None:
+    batch, (a, b, c) = submit(desk, *(entry(ref, delay="1h") for ref in "abc"))
+    desk.submit("examples.short_task")  # not to be seen in the list
+
+    def with_one_job(route: Route) -> None:
+        """The API's own answer, but with fewer jobs."""
+        document = route.fetch().json()
+        route.fulfill(json=document | {"jobs": document["jobs"][:1]})
+
+    desk.page.route(re.compile(r"/batches/"), with_one_job)
+    desk.page.goto(f"{desk.url}#/batches/{batch}")
+    expect(desk.page.locator(".facts")).to_contain_text("1 of them are shown")
+    desk.page.get_by_role("link", name="See all of them in a list").click()
+    expect(desk.rows).to_have_count(3)
+    for shown, job in enumerate((c, b, a)):
+        expect(desk.rows.nth(shown)).to_contain_text(job[-6:])
+    assert Axe().run(desk.page).violations_count == 0
+    desk.page.get_by_role("link", name="canceled", exact=True).click()
+    expect(desk.page.locator("#view")).to_contain_text("No job matches these filters.")
+    desk.page.get_by_role("navigation", name="Where you are").get_by_role("link", name=batch[-6:]).click()
+    expect(desk.page.get_by_role("heading", name="Batch of 3 jobs")).to_be_visible()
+    desk.page.request.delete(f"{desk.url}batches/{batch}")
+
+
+def test_the_list_of_a_batch_that_nobody_knows_is_told(desk: Desk) -> None:
+    desk.watch.expect("status of 404")
+    desk.page.goto(f"{desk.url}#/jobs?batch={'0' * 36}")
+    expect(desk.page.locator("#view")).to_contain_text("There is no batch")
+
+
 def test_a_batch_that_nobody_knows_is_told(desk: Desk) -> None:
     desk.watch.expect("status of 404")
     desk.page.goto(f"{desk.url}#/batches/{'0' * 36}")

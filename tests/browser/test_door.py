@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from playwright.sync_api import expect
 
 from coatcheck.token_store import FileStore
 from tests.browser.conftest import DESKTOP, opened
-from tests.browser.desk import Desk
+from tests.browser.desk import Desk, Ticket
 from tests.coatcheck.test_token_store import add
 from tests.infra.product import Product
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 REFUSED = r"status of 401"
 STORED = "sessionStorage.getItem('coatcheck.token')"
+ACTIONS = re.compile("Run again|Edit and run|Retry|Stop|Cancel")
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +101,51 @@ def test_a_token_without_a_scope_is_told_so(desk: Desk, store: FileStore) -> Non
     come_in(desk, add(store, "cid", scopes=["submit"]))
     expect(desk.banner).to_contain_text("the scope 'read', which cid doesn't have")
     expect(desk.page.get_by_role("button", name="Leave")).to_be_visible()
+
+
+def offers_nothing(card: Ticket) -> None:
+    expect(card.element.get_by_role("link", name="JSON")).to_be_visible()
+    expect(card.element.get_by_role("button", name=ACTIONS)).to_have_count(0)
+
+
+def test_who_may_only_look_is_offered_nothing_that_would_be_refused(desk: Desk, store: FileStore) -> None:
+    come_in(desk, add(store, "dot"))
+    ticket = desk.run("Short task")
+    ticket.becomes("finished")
+    failed = desk.run("Task raises error")
+    failed.becomes("failed")
+    expect(failed.button("Retry")).to_be_visible()
+    desk.page.get_by_role("button", name="Leave").click()
+    store.change(lambda book: book.revoke("dot"))
+    come_in(desk, add(store, "dot", scopes=["read"]))  # the same name: these are its jobs
+
+    expect(desk.page.get_by_text("This token may look at tasks and jobs")).to_be_visible()
+    expect(desk.run_button).to_have_count(0)
+    for card in (ticket, failed):
+        offers_nothing(card)
+    offers_nothing(desk.job_page(failed.id))
+
+    desk.go("#/jobs")
+    expect(desk.page.locator("#view").get_by_role("listitem").filter(has_text=failed.id[-6:])).to_be_visible()
+    for control in ("checkbox", "button"):
+        expect(desk.page.locator("#view").get_by_role(control)).to_have_count(0)
+
+
+def test_a_schedule_is_paused_by_admins_and_run_by_who_may_submit(browser: Browser, tmp_path: Path) -> None:
+    with Product(
+        tmp_path / "data", "--port", "0", COATCHECK_AUTH="tokens", COATCHECK_TASKS="tests.support.periodic"
+    ) as product:
+        product.until_ready()
+        store = FileStore(product.data / "tokens.json")
+        for name, scopes, offered in (
+            ("ann", ["admin"], ["Run now", "Pause"]),
+            ("bob", ["read", "submit"], ["Run now"]),
+            ("cid", ["read"], []),
+        ):
+            with opened(browser, product.url, DESKTOP) as desk:
+                desk.watch.expect(REFUSED)
+                desk.page.goto(f"{desk.url}#/schedules")
+                come_in(desk, add(store, name, scopes=scopes))
+                nightly = desk.page.get_by_role("region", name="Nightly report")
+                expect(nightly).to_be_visible()
+                expect(nightly.get_by_role("button")).to_have_text(offered)

@@ -60,7 +60,7 @@ class FileForm(Form):
 @pytest.fixture
 def form(browser: Browser, live_url: str) -> Iterator[FileForm]:
     with opened(browser, live_url, DESKTOP) as desk:
-        desk.watch.expect("status of (500|403|410|422)|ERR_FAILED")
+        desk.watch.expect("status of (500|403|410|422|429)|ERR_FAILED")
         desk.open()
         form = FileForm(desk.page)
         form.make({"table": SCHEMA}, required=["table"])
@@ -182,6 +182,20 @@ def test_what_the_store_refuses_for_good_is_told(form: FileForm) -> None:
     form.uploads.fault = refusing(422, body="<Error/>")
     form.input.set_input_files(payload("again.csv"))
     expect(form.note).to_have_text("The files' store answered with status 422.")
+
+
+def test_an_api_that_takes_more_much_later_is_not_waited_for(form: FileForm) -> None:
+    def fault(route: Route) -> bool:
+        if not route.request.url.endswith("/uploads"):
+            return False
+        problem = {"title": "Too many bytes", "status": 429, "detail": "At most 9 bytes a day."}
+        route.fulfill(status=429, json=problem, headers={"Retry-After": "4320"})
+        return True
+
+    form.uploads.fault = fault
+    form.input.set_input_files(payload("sales.csv"))
+    expect(form.note).to_have_text("At most 9 bytes a day.")
+    assert form.uploads.told == ["POST /uploads"]
 
 
 def test_an_upload_shows_how_far_it_is_and_is_cancelled(form: FileForm) -> None:

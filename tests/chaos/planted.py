@@ -268,7 +268,7 @@ BUGS = (
         (
             Edit(
                 "coatcheck/lua/cancel.lua",
-                "redis.call('HSET', KEYS[1], 'stop_requested', '1', 'cancel_token', token)",
+                "redis.call('HSET', name, 'stop_requested', '1', 'cancel_token', token)",
                 "",
             ),
             Edit(

@@ -144,6 +144,12 @@ def test_a_batch_is_canceled_with_one_call(on: Both) -> None:
     assert batch.status == "running" and batch.counts == {"scheduled": 1, "deferred": 1}
     with pytest.raises(WaitTimeoutError):
         on.do(batch.wait(timeout=0.1))
+    held, last = batch.tickets
+    listed = on.take(on.client.list_jobs(batch=batch.id))
+    assert [each.id for each in listed] == [last.id, held.id]
+    page, cursor = on.do(on.client.jobs_page(batch=batch.id, limit=1))
+    assert ([each.id for each in page], cursor) == ([last.id], last.id)
+    assert on.do(on.client.jobs_page(batch=batch.id, status="finished")) == ([], None)
     on.do(batch.cancel())
     assert batch.status == "failed" and batch.counts == {"canceled": 2}
     on.do(batch.refresh())

@@ -119,7 +119,7 @@ def test_each_problem_of_the_api_is_raised_as_its_own_class(kind: type[ProblemEr
     error = error_of(Answer(told.status, headers, told.body.encode()))
     assert type(error) is kind
     assert isinstance(error, ProblemError)
-    assert (str(error), error.detail, error.status) == ("It is so.", "It is so.", told.status)
+    assert (str(error), error.detail, error.status) == ("It is so. /a is wrong", "It is so.", told.status)
     assert error.errors == (FieldError("/a", "is wrong"),)
     assert error.__notes__ == ["The API's log tells more of urn:uuid:1."]
 

@@ -320,7 +320,18 @@ def test_other_bytes_than_were_promised_are_refused(
         ("..", "file"),
         ("a/", "file"),
         ("\x00\x1b[31m", "[31m"),
+        ("日" * 85, "日" * 66),
+        ("日" * 83 + ".csv", "日" * 65 + ".csv"),
+        ("x." + "é" * 126, "x." + "é" * 9),
     ],
 )
 def test_a_name_never_leads_out_of_the_folder(name: str, safe: str) -> None:
     assert safe_name(name) == safe
+
+
+def test_a_file_with_the_longest_name_that_there_may_be_is_saved_in_a_folder(
+    on: Both, api: FakeFiles, tmp_path: Path
+) -> None:
+    api.jobs["result"] = api.document("r1", CONTENT, "日" * 83 + ".x", "text/csv")
+    file = on.do(on.do(on.client.ticket("j")).result())
+    assert on.do(file.save(tmp_path)).read_bytes() == CONTENT

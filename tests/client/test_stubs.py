@@ -6,9 +6,11 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from infra.errors import StartError
 from infra.remote.stubs import text
 from tests.client.fake_files import FILE_SCHEMA
 from tests.client.test_typing import checked, shipped_stub
@@ -199,3 +201,10 @@ def test_whatever_tasks_take_the_stub_is_sound(tmp_path: Path, made: Any) -> Non
     (tmp_path / "tasks.pyi").write_text(text(tasks))
     said = checked(tmp_path, use="from tasks import AsyncTasks, Tasks\n\nprint(AsyncTasks, Tasks)\n")
     assert said == "Success: no issues found in 1 source file\n", (tmp_path / "tasks.pyi").read_text()
+
+
+@pytest.mark.parametrize("name", ["a.b: int\nimport os\nc", "a.{suffix}", "a..b", "", "a b", 'a"""'])
+def test_no_code_comes_in_by_a_tasks_name(name: str) -> None:
+    task = {"name": name, "description": "", "schema": {}, "result": {}}
+    with pytest.raises(StartError, match="no name of one"):
+        text([task])

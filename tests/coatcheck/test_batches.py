@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
 
 from coatcheck.adapter import QueueAdapter
-from coatcheck.batches import CANCEL_AT_ONCE, Batch
+from coatcheck.batches import CANCEL_AT_ONCE, Batch, cancel_jobs
+from coatcheck.doctor import examine
 from coatcheck.errors import ConflictError, ForbiddenError, UnknownBatchError
 from coatcheck.job import Job, JobStatus, Progress, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
 from coatcheck.scopes import Access
+from coatcheck.scripts import Scripts
+from coatcheck.settings import Settings
 from tests.coatcheck.conftest import WorkerByHand
 
 
@@ -114,31 +118,79 @@ def test_what_is_no_batch_is_none(
         adapter.batch(batch)
 
 
-def test_it_is_canceled_in_calls_of_a_size(
+def test_it_is_canceled_by_scripts_of_a_size(
     adapter: QueueAdapter, worker: WorkerByHand, sent: list[bytes]
 ) -> None:
+    warm_up, _ = submitted(adapter, 1)
+    adapter.cancel_batch(warm_up)
     batch, jobs = submitted(adapter, 2 * CANCEL_AT_ONCE + 1)
     worker.run()
     worker.begin()
     sent.clear()
     found = adapter.cancel_batch(batch)
-    assert len(sent) <= 2 + 2 * 3
+    assert len(sent) == 1 + 2 + 1, "a look before, one after"
     assert found.counts == {"started": 1, "finished": 1, "canceled": len(jobs) - 2}
     assert [each.stop_requested for each in found.jobs[:3]] == [False, True, False]
 
 
-def test_a_cancel_goes_on_where_the_server_has_forgotten_the_scripts(
-    adapter: QueueAdapter, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+def test_a_long_queue_is_searched_once_for_a_hundred_jobs(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys, worker: WorkerByHand
 ) -> None:
-    batch, _ = submitted(adapter, 3)
-    pipeline = client.pipeline
+    (early,) = adapter.submit(orders(1))
+    batch, jobs = submitted(adapter, CANCEL_AT_ONCE)
+    (late,) = adapter.submit(orders(1))
+    adapter.cancel(jobs[7].id)
+    adapter.retry(jobs[7].id)  # behind the late one
+    client.config_resetstat()
+    assert adapter.cancel_batch(batch).counts == {"canceled": CANCEL_AT_ONCE}
+    stats = client.info("commandstats")
+    assert stats["cmdstat_lrem"]["calls"] == 1
+    assert stats["cmdstat_lpos"]["calls"] == 3, (
+        "the first, the one that went elsewhere, and the one behind it"
+    )
+    assert client.lrange(keys.queue("default"), 0, -1) == [early.id.encode(), late.id.encode()]
 
-    def forgetful(*args: Any, **options: Any) -> Any:
-        client.script_flush()
-        return pipeline(*args, **options)
 
-    monkeypatch.setattr(client, "pipeline", forgetful)
+def test_jobs_of_all_queues_are_canceled_also_those_that_a_worker_has_taken(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys, settings: Settings, worker: WorkerByHand
+) -> None:
+    batch = new_job_id()
+    adapter.submit(
+        [replace(each, queue=("default", "other")[n % 2]) for n, each in enumerate(orders(9))], batch=batch
+    )
+    assert worker.take() and worker.take("other")
+    assert adapter.cancel_batch(batch).counts == {"canceled": 9}
+    for queue in ("default", "other"):
+        assert not client.exists(keys.queue(queue), keys.intermediate(queue))
+    assert examine(client, settings, pause=0, healing=0) == []
+
+
+def test_jobs_of_others_stay_where_they_are(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys, settings: Settings
+) -> None:
+    _, jobs = submitted(adapter, 3, owner="ann")
+    scripts = Scripts(client, settings.prefix)
+    for access in (Access("bob"), Access("ann", ("other.*",))):
+        cancel_jobs(scripts, keys, jobs, access, "t")
+    assert client.lrange(keys.queue("default"), 0, -1) == [job.id.encode() for job in jobs]
+    assert {adapter.get(job.id).status for job in jobs} == {JobStatus.QUEUED}
+
+
+@pytest.mark.parametrize("if_failed", ["cancel", "run"])
+def test_its_jobs_that_come_after_each_other_are_canceled_in_their_order(
+    if_failed: str, adapter: QueueAdapter, client: redis.Redis, keys: Keys, settings: Settings
+) -> None:
+    first, second, third = orders(3)
+    second = replace(second, after=(first.id,), if_failed=if_failed)
+    third = replace(third, after=(second.id,))
+    batch = new_job_id()
+    adapter.submit([first, second, third], batch=batch)
     assert adapter.cancel_batch(batch).counts == {"canceled": 3}
+    assert not client.exists(keys.queue("default"))
+    adapter.retry(first.id)
+    back = adapter.batch(batch).counts
+    assert back == ({"queued": 1, "deferred": 2} if if_failed == "cancel" else {"queued": 1, "canceled": 2})
+    assert examine(client, settings, pause=0, healing=0) == []
 
 
 def test_there_is_nothing_to_cancel_twice(adapter: QueueAdapter) -> None:

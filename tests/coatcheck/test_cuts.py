@@ -228,6 +228,24 @@ def canceling(prepare: Callable[[World], object]) -> Operation:
     return Operation(prepare, lambda world: [world.adapter.cancel(world.job.id)], check, ("cancel",))
 
 
+def canceling_a_batch() -> Operation:
+    def prepare(world: World) -> None:
+        world.submissions = [submission(number) for number in range(3)]
+        world.direct.submit(world.submissions, batch=BATCH)
+        world.worker.begin()
+
+    def act(world: World) -> list[Job]:
+        return [*world.adapter.cancel_batch(BATCH).jobs]
+
+    def check(world: World, answer: list[Job] | None) -> None:
+        counts = world.direct.batch(BATCH).counts
+        assert counts in ({"started": 1, "queued": 2}, {"started": 1, "canceled": 2}), "all or none"
+        assert world.adapter.cancel_batch(BATCH).counts == {"started": 1, "canceled": 2}
+        assert world.client.llen(world.keys.queue("default")) == 0
+
+    return Operation(prepare, act, check, ("batch", "cancel", "cancel", "batch"))
+
+
 def stopping() -> Operation:
     runs: list[tuple[str, str]] = []
 
@@ -330,6 +348,7 @@ OPERATIONS = {
     "cancel scheduled": canceling(delayed),
     "cancel deferred": canceling(deferred),
     "cancel what others come after": canceling(awaited),
+    "cancel a batch": canceling_a_batch(),
     "stop": stopping(),
     "retry failed": retrying(failed, 3),
     "retry what others come after": retrying(awaited_and_failed, 3),
@@ -373,6 +392,20 @@ def test_a_repeated_cancel_does_not_cancel_what_was_retried_meanwhile(
     proxy.arm(1, REPLY_LOST, then=lambda: world.direct.retry(job.id))
     world.client.script_load(source("cancel"))
     assert world.adapter.cancel(job.id).status is JobStatus.QUEUED
+    world.assert_sound()
+
+
+def test_a_repeated_cancel_of_a_batch_leaves_alone_what_was_retried_meanwhile(
+    proxy: CuttingProxy, make_world: MakeWorld
+) -> None:
+    world = make_world()
+    jobs = world.direct.submit([submission(number) for number in range(3)], batch=BATCH)
+    proxy.arm(2, REPLY_LOST, then=lambda: world.direct.retry(jobs[1].id))
+    for script in ("batch", "cancel"):
+        world.client.script_load(source(script))
+    assert world.adapter.cancel_batch(BATCH).counts == {"canceled": 2, "queued": 1}
+    assert proxy.seen[:3] == ["batch", "cancel", "cancel"]
+    assert world.client.lrange(world.keys.queue("default"), 0, -1) == [jobs[1].id.encode()]
     world.assert_sound()
 
 

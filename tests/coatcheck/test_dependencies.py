@@ -12,7 +12,13 @@ import redis
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.connection import as_text
-from coatcheck.errors import ConflictError, QueueFullError, UnknownDependencyError, UnknownJobError
+from coatcheck.errors import (
+    ConflictError,
+    InvalidArgumentsError,
+    QueueFullError,
+    UnknownDependencyError,
+    UnknownJobError,
+)
 from coatcheck.job import CANCEL, RUN, Job, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
 from coatcheck.scopes import Access
@@ -304,6 +310,21 @@ def test_a_job_that_is_not_there_is_refused_with_its_place(number: int, adapter:
     assert (refused.value.job, refused.value.entry) == (number, number)
     assert refused.value.errors[0].pointer == f"/jobs/{number}/after/{number}"
     assert adapter.list().jobs == []
+
+
+@pytest.mark.parametrize("length", [2, 3, 100])
+def test_jobs_that_would_wait_for_each_other_are_refused(length: int, adapter: QueueAdapter) -> None:
+    [before] = adapter.submit([make()])
+    chain = [make(before.id)]
+    while len(chain) < length:
+        chain.append(make(before.id, chain[-1]))
+    ring = [replace(chain[0], after=(before.id, chain[-1].id)), *chain[1:]]
+    with pytest.raises(InvalidArgumentsError, match="wait for each other") as refused:
+        adapter.submit(ring)
+    [error] = refused.value.errors
+    assert error.pointer in {f"/jobs/{number}/after/1" for number in range(length)}
+    assert [job.id for job in adapter.list().jobs] == [before.id]
+    assert len(adapter.submit(chain)) == length
 
 
 def test_another_owners_job_is_as_if_there_were_none(

@@ -60,9 +60,17 @@ def test_a_problem_carries_detail_errors_and_headers() -> None:
     error = errors.InvalidArgumentsError(
         "wrong", errors=[FieldError("/a", "is required")], headers={"X-A": "b"}
     )
-    assert (str(error), error.detail, error.status) == ("wrong", "wrong", 422)
+    assert (str(error), error.detail, error.status) == ("wrong /a is required", "wrong", 422)
     assert error.errors == (FieldError("/a", "is required"),)
     assert error.headers == {"X-A": "b"}
+
+
+def test_a_problems_text_names_the_first_wrong_fields() -> None:
+    wrong = [FieldError(f"/{number}", "is not known") for number in range(7)]
+    text = str(errors.InvalidArgumentsError("7 are wrong.", errors=wrong))
+    assert text.startswith("7 are wrong. /0 is not known; /1 is not known; ")
+    assert text.endswith("; /4 is not known; and 2 more")
+    assert str(errors.ConflictError("It is over.")) == "It is over."
 
 
 @pytest.mark.parametrize(("given", "header"), [({}, "2"), ({"retry_after": 7}, "7")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import redis
 
 from coatcheck import listing
 from coatcheck.adapter import JobPage, QueueAdapter
-from coatcheck.errors import InvalidRequestError
+from coatcheck.errors import InvalidRequestError, UnknownBatchError
 from coatcheck.job import Job, JobStatus, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
 from coatcheck.scopes import EVERYTHING, Access
@@ -298,6 +299,98 @@ def test_an_entry_that_others_left_behind_is_put_right_by_the_janitor(
     client.delete(keys.job(job.id))
     Janitor(client, settings, ["default"]).tick()
     assert not client.exists(keys.index, keys.owned)
+
+
+def of_a_batch(adapter: QueueAdapter, submissions: list[Submission]) -> tuple[str, list[str]]:
+    """Submit a batch among other jobs; returns its id, and those of its jobs, newest first."""
+    adapter.submit([*map(fresh, submissions[:3])])
+    batch = new_job_id()
+    jobs = adapter.submit(submissions, batch=batch)
+    adapter.submit([*map(fresh, submissions[:3])])
+    return batch, newest_first(jobs)
+
+
+def fresh(submission: Submission) -> Submission:
+    return replace(submission, id=new_job_id())
+
+
+@pytest.mark.parametrize("limit", [1, 2, 49, 50, 51, 100, 119, 120, 121])
+def test_the_pages_of_a_batch_hold_each_of_its_jobs_once(limit: int, adapter: QueueAdapter) -> None:
+    batch, jobs = of_a_batch(adapter, submissions(120))
+    found = list(pages(adapter, limit, batch=batch))
+    assert [job.id for page in found for job in page.jobs] == jobs
+    assert [len(page.jobs) for page in found[:-1]] == [limit] * ((120 - 1) // limit)
+
+
+def test_a_batch_is_filtered_like_any_list(
+    adapter: QueueAdapter, worker: WorkerByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SCAN_LIMIT", 4)
+    kinds: list[dict[str, Any]] = [{}, {"task": "a.b"}, {"queue": "other"}]
+    batch, jobs = of_a_batch(
+        adapter, [each for _ in range(3) for kind in kinds for each in submissions(1, **kind)]
+    )
+    adapter.cancel(jobs[-1])
+    adapter.cancel(jobs[1])
+    for every, wanted in (
+        ({"status": JobStatus.CANCELED}, [jobs[1], jobs[-1]]),
+        ({"status": JobStatus.FINISHED}, []),
+        ({"queue": "other"}, jobs[::3]),
+        ({"task": "a.b"}, jobs[1::3]),
+        ({"task": "a.b", "status": JobStatus.QUEUED}, jobs[4::3]),
+        ({"access": Access(None, ("a.*",))}, jobs[1::3]),
+    ):
+        assert walk(adapter, 2, batch=batch, **every) == wanted, every
+        assert [len(page.jobs) <= 4 for page in pages(adapter, 9, batch=batch, **every)] == [True] * 3
+
+
+def test_a_batch_is_listed_for_its_owner_only(adapter: QueueAdapter) -> None:
+    batch, jobs = of_a_batch(adapter, submissions(3, owner="ann"))
+    for access in (EVERYTHING, Access("ann")):
+        assert walk(adapter, 2, batch=batch, access=access) == jobs
+    for asked, access in ((batch, Access("bob")), (new_job_id(), EVERYTHING)):
+        with pytest.raises(UnknownBatchError, match=f"no batch {asked}"):
+            adapter.list(batch=asked, access=access)
+
+
+def test_a_batch_is_listed_without_those_of_its_jobs_that_are_kept_no_more(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys
+) -> None:
+    batch, jobs = of_a_batch(adapter, submissions(6))
+    client.delete(*(keys.job(job_id) for job_id in jobs[1::2]))
+    assert walk(adapter, 2, batch=batch) == jobs[::2]
+    assert [job.id for job in adapter.list(batch=batch, cursor=jobs[1]).jobs] == jobs[2::2]
+
+
+def test_what_a_page_of_a_batch_costs_redis_does_not_depend_on_its_size(
+    adapter: QueueAdapter, client: redis.Redis
+) -> None:
+    def commands(count: int) -> int:
+        batch, jobs = of_a_batch(adapter, submissions(count))
+        client.config_resetstat()
+        page = adapter.list(limit=10, batch=batch, cursor=jobs[count // 2])
+        assert [job.id for job in page.jobs] == jobs[count // 2 + 1 : count // 2 + 11]
+        return sum(int(each["calls"]) for each in client.info("commandstats").values())
+
+    assert commands(50) == commands(1000)
+
+
+@pytest.mark.parametrize(
+    "planted", ["text", "", "x" * 1000, {"owner": "ann"}, {"jobs": ""}, {"jobs": "," * 99}]
+)
+def test_what_is_no_batch_has_no_jobs(
+    planted: Any, adapter: QueueAdapter, client: redis.Redis, keys: Keys
+) -> None:
+    batch = new_job_id()
+    if isinstance(planted, str):
+        client.set(keys.batch(batch), planted)
+    else:
+        client.hset(keys.batch(batch), mapping=planted)
+    if isinstance(planted, str) or "jobs" not in planted:
+        with pytest.raises(UnknownBatchError):
+            adapter.list(batch=batch)
+    else:
+        assert adapter.list(batch=batch) == JobPage([], None)
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ class Jobs(RuleBasedStateMachine):
         self.client.delete(self.keys.schedule("t"))
         self.client.hset(self.keys.schedule("t"), "last", "0")
         task = TaskSpec("t", "", "", {}, schedule=Schedule(every=60))
-        assert Ticker(self.client, self.settings, [task]).tick() == [("t", "new")]
+        assert Ticker(self.client, self.settings, [task], None).tick() == [("t", "new")]
         job_id = as_text(self.client.hget(self.keys.schedule("t"), "job"))
         job = self.jobs[job_id] = ModelJob(job_id, None, None, 0)
         job.go("come due")

@@ -18,7 +18,7 @@ import pytest
 import redis
 
 from coatcheck import ticker as ticking
-from coatcheck.adapter import QueueAdapter
+from coatcheck.adapter import QueueAdapter, signatures_of
 from coatcheck.catalog import TaskSpec
 from coatcheck.connection import as_text
 from coatcheck.doctor import examine
@@ -64,7 +64,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
 @pytest.fixture
 def make(client: redis.Redis, settings: Settings) -> Callable[..., Ticker]:
     """A new ticker, as a pool that has just started has it."""
-    return lambda **schedule: Ticker(client, settings, [spec(**schedule)])
+    return lambda **schedule: Ticker(client, settings, [spec(**schedule)], None)
 
 
 def waiting(client: redis.Redis, keys: Keys, queue: str = "default") -> list[str]:
@@ -120,7 +120,7 @@ def test_a_tick_is_signed_where_jobs_are(
     secret.write_text("secret-" * 8)
     secret.chmod(0o600)
     signing = replace(settings, signing_keys=str(secret))
-    ticker = Ticker(client, signing, [spec()])
+    ticker = Ticker(client, signing, [spec()], signatures_of(signing))
     ticker.tick()
     clock.step(60)
     ticker.tick()
@@ -131,6 +131,21 @@ def test_a_tick_is_signed_where_jobs_are(
     signatures.check(job_id, fields)
     with pytest.raises(BadSignatureError):
         signatures.check(job_id, fields | {b"timeout": b"1"})
+
+
+def test_the_adapter_ticks_with_the_keys_that_it_has(
+    clock: Time, client: redis.Redis, keys: Keys, settings: Settings, tmp_path: Path
+) -> None:
+    secret = tmp_path / "keys"
+    secret.write_text("secret-" * 8)
+    secret.chmod(0o600)
+    adapter = QueueAdapter(client, replace(settings, signing_keys=str(secret)))
+    secret.unlink()  # as where Secrets Manager is away: the keys that were read are good
+    adapter.tick([spec()])
+    clock.step(60)
+    adapter.tick([spec()])
+    (job_id,) = waiting(client, keys)
+    assert client.hexists(keys.job(job_id), "signature")
 
 
 def test_many_tickers_make_one_job_of_each_tick(
@@ -165,7 +180,7 @@ def test_ids_can_not_be_foretold(
     found = []
     for namespace in ("one", "two"):
         there = replace(settings, namespace=f"{settings.namespace}{namespace}")
-        ticker = Ticker(client, there, [spec()])
+        ticker = Ticker(client, there, [spec()], None)
         clock.now = NOON
         ticker.tick()
         clock.step(60)
@@ -242,7 +257,7 @@ def test_a_full_queue_holds_a_tick_back_until_there_is_room(
     clock: Time, client: redis.Redis, keys: Keys, settings: Settings
 ) -> None:
     settings = replace(settings, max_queued=1)
-    ticker = Ticker(client, settings, [spec(catch_up="all", overlap="queue")])
+    ticker = Ticker(client, settings, [spec(catch_up="all", overlap="queue")], None)
     ticker.tick()
     clock.step(120)
     assert ticker.tick() == [(TASK, "new"), (TASK, "full")]
@@ -277,7 +292,7 @@ from coatcheck.settings import load
 from coatcheck.ticker import Ticker
 settings = load()
 task = TaskSpec("odd.add", "Add", "", {}, schedule=Schedule(every=10, catch_up="all", overlap="queue"))
-ticker = Ticker(connect(settings), settings, [task])
+ticker = Ticker(connect(settings), settings, [task], None)
 while True:
     try:
         ticker.tick()

@@ -12,9 +12,10 @@ import pytest
 import redis
 
 from coatcheck.adapter import QueueAdapter
+from coatcheck.codec import encode_error
 from coatcheck.connection import as_text
 from coatcheck.doctor import Finding, examine
-from coatcheck.job import Job, Submission, new_job_id, utcnow
+from coatcheck.job import Job, JobError, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings
 
@@ -302,6 +303,10 @@ PLANTS: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
         lambda ward: ward.redis.set(ward.keys.rate("ann"), "x"),
         ["rate-without-ttl"],
     ),
+    "what an owner has uploaded does not expire": (
+        lambda ward: ward.redis.set(ward.keys.uploads("ann"), "1"),
+        ["uploads-without-ttl"],
+    ),
     "what is known of an uploaded file does not expire": (
         lambda ward: ward.redis.set(ward.keys.file("d1.x"), "{}"),
         ["file-without-ttl"],
@@ -467,6 +472,14 @@ LEFT: dict[str, tuple[Callable[[Ward], object], list[str]]] = {
     "a registry is of another type": (
         lambda ward: ward.redis.set(ward.keys.registry("deferred", "default"), "x"),
         ["wrong-type"],
+    ),
+    "a job was quarantined": (
+        lambda ward: ward.redis.hset(
+            ward.keys.job(ward.jobs["failed"]),
+            "error",
+            encode_error(JobError("Quarantined", "it is not signed")),
+        ),
+        ["quarantined"],
     ),
     "a key that nobody knows": (
         lambda ward: ward.redis.set(f"{ward.keys.prefix}:surprise", "x"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -105,22 +105,25 @@ def test_what_is_older_than_late_is_not_asked_for_again(
     assert asked == [now - 1000 - LATE] * 2
 
 
-def test_a_line_shows_time_source_and_text_without_control_characters(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    try:
-        line = Line(1_000_000_000_123, "api", "red \x1b[31m\ttab", "1")
-        assert str(line) == "2001-09-09 01:46:40 api    red \\x1b[31m\ttab"
-        assert line.document() == {
-            "time": "2001-09-09T01:46:40.123Z",
-            "source": "api",
-            "text": "red \x1b[31m\ttab",
-        }
-    finally:
-        monkeypatch.undo()
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The time zone of this test."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "UTC")
         time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("utc")
+def test_a_line_shows_time_source_and_text_without_control_characters() -> None:
+    line = Line(1_000_000_000_123, "api", "red \x1b[31m\ttab", "1")
+    assert str(line) == "2001-09-09 01:46:40 api    red \\x1b[31m\ttab"
+    assert line.document() == {
+        "time": "2001-09-09T01:46:40.123Z",
+        "source": "api",
+        "text": "red \x1b[31m\ttab",
+    }
 
 
 def test_the_groups_are_those_of_the_api_and_the_workers(stack: Stack, stub: Callable[..., Stubber]) -> None:

@@ -69,6 +69,20 @@ def test_a_token_is_made_shown_once_and_kept_as_a_hash(
     assert shown.out.strip().rpartition("_")[2] not in path.read_text()
 
 
+def test_it_is_told_whatever_becomes_of_it_in_that_moment(
+    local: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = FileStore.change
+
+    def overtaken(store: FileStore, made: Any) -> None:
+        change(store, made)
+        change(store, lambda book: book.revoke("ann"))
+
+    monkeypatch.setattr(FileStore, "change", overtaken)
+    assert main(["token", "create", "ann", *local]) == 0
+    assert TOKEN.fullmatch(capsys.readouterr().out)
+
+
 def test_its_rights_and_its_end_are_as_told(
     local: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app import authorizer
+from chalicelib import context as contexts
 from chalicelib.callers import NO_TOKEN
+from coatcheck.catalog import Catalog
 from coatcheck.scopes import ALL_TASKS, Scope
 from coatcheck.token_store import FileStore
 from coatcheck.tokens import TokenBook
 from tests.functions.client import Api
+from tests.functions.test_schedules import NIGHTLY
 
 ARN = "arn:aws:execute-api:eu-central-1:123456789012:abc/api/GET/jobs"
 TASK = "/tasks/examples.short_task"
@@ -111,6 +115,14 @@ def guarded(api: Api, change: Callable[..., None]) -> Api:
     return api
 
 
+@pytest.fixture
+def scheduled(guarded: Api) -> Api:
+    """The same, with a periodic task."""
+    context = contexts.current()
+    contexts.use(replace(context, catalog=Catalog((*context.catalog.tasks, NIGHTLY))))
+    return guarded
+
+
 def test_what_the_authorizer_says_is_what_the_api_goes_by(guarded: Api, make: Make) -> None:
     ann = told(guarded, make, "ann", "read", tasks=("examples.short_*",))
     assert [task["name"] for task in ann.get("/tasks").json["tasks"]] == ["examples.short_task"]
@@ -199,3 +211,30 @@ def test_the_description_shows_what_the_caller_may_use(guarded: Api, make: Make)
     assert submissions == [TASK]
     assert document["components"]["securitySchemes"]["tokens"]["scheme"] == "bearer"
     assert json.dumps(document).count("plan_trip") == 0
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        (["read"], {}),
+        (["read", "submit"], {"retry", "submit", "run"}),
+        (["admin"], {"retry", "submit", "run", "pause", "resume"}),
+    ],
+)
+def test_links_to_what_a_caller_may_not_do_are_null(
+    scopes: list[str], allowed: set[str], scheduled: Api, make: Make, place: Path
+) -> None:
+    job = told(scheduled, make, "ann", "submit").post("/tasks/reports.nightly", {}).json["id"]
+    FileStore(place).change(lambda book: book.revoke("ann"))
+    ann = told(scheduled, make, "ann", *scopes)
+    documents = [
+        ann.get(path).json
+        for path in (f"/jobs/{job}", "/tasks/reports.nightly", "/schedules/reports.nightly")
+    ]
+    links = {name: link for document in documents for name, link in document["links"].items()}
+    asked_for = {"retry", "submit", "run", "pause", "resume"}
+    assert {name for name in asked_for if links[name] is not None} == set(allowed)
+    assert ann.get("/jobs").json["jobs"][0]["links"] == documents[0]["links"]
+    for name in asked_for - {"submit"}:  # retry: 409, since it waits
+        path = f"/jobs/{job}/retry" if name == "retry" else f"/schedules/reports.nightly/{name}"
+        assert (ann.post(path).status == 403) is (name not in allowed), name

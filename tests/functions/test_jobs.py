@@ -158,12 +158,27 @@ def test_the_list_is_filtered_by_status_queue_and_task(api: Api, submit_in_turn:
     assert ids("task=nothing") == ids("queue=nothing") == []
 
 
+def test_the_list_of_a_batch_leads_through_all_of_its_jobs(api: Api) -> None:
+    entries = [{"task": "examples.short_task", "delay": delay} for delay in (0, 60, 60)]
+    _, reply, _ = (api.post("/jobs", {"jobs": entries}) for _ in range(3))
+    address = api.get(reply.json["batch"]["links"]["self"]).json["links"]["jobs"]
+    first = api.get(f"{address}&limit=2").json
+    second = api.get(f"{address}&limit=2&cursor={first['next']}").json
+    jobs = [job["id"] for job in reply.json["jobs"]]
+    assert [job["id"] for job in (*first["jobs"], *second["jobs"])] == jobs[::-1]
+    assert second["next"] is None
+    assert [job["id"] for job in api.get(f"{address}&status=queued").json["jobs"]] == jobs[:1]
+    assert api.get(f"/jobs?batch={'0' * 36}").is_problem(404, "unknown-batch")
+
+
 @pytest.mark.parametrize(
     ("query", "pointers"),
     [
         ("status=done", {"?status"}),
         ("status=", {"?status"}),
         ("queue=a:b", {"?queue"}),
+        ("batch=", {"?batch"}),
+        ("batch=x", {"?batch"}),
         ("limit=0", {"?limit"}),
         ("limit=201", {"?limit"}),
         ("limit=many", {"?limit"}),

@@ -138,6 +138,21 @@ def test_a_list_is_of_the_callers_jobs_and_an_admin_may_ask_for_anyones(as_calle
     assert ann.get("/jobs?owner=bob").body == ann.get("/jobs?owner=nobody").body
 
 
+def test_a_batch_is_listed_for_its_owner_and_an_admin_and_for_others_there_is_none(as_caller: As) -> None:
+    ann, bob, root = as_caller("ann"), as_caller("bob"), as_caller("root", "admin")
+    batch = ann.post("/jobs", {"jobs": [{"task": "examples.short_task"}] * 2}).json["batch"]["id"]
+    address = f"/jobs?batch={batch}"
+    hers = ids(ann.get(address))
+    assert len(hers) == 2
+    assert hers == ids(root.get(address)) == ids(root.get(f"{address}&owner=ann"))
+    assert bob.get(address).is_problem(404, "unknown-batch")
+    assert root.get(f"{address}&owner=bob").is_problem(404, "unknown-batch")
+    assert (
+        bob.get(address).json["detail"]
+        == f"There is no batch {batch}: it never was, or was kept as long as promised."
+    )
+
+
 def test_a_cursor_of_anothers_list_leads_to_ones_own(as_caller: As) -> None:
     ann, bob = as_caller("ann"), as_caller("bob")
     [hers] = submitted(ann)

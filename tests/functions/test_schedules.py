@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,6 +13,7 @@ import redis
 from chalicelib import context as contexts
 from chalicelib.context import Context
 from coatcheck.catalog import Catalog, TaskSpec
+from coatcheck.errors import UnavailableError
 from coatcheck.job import parse_time
 from coatcheck.keys import Keys
 from coatcheck.schedule import Schedule
@@ -109,3 +111,16 @@ def test_the_function_of_each_minute_submits_what_is_due_before_it_counts(
     (job,) = api.get("/jobs").json["jobs"]
     assert (job["task"], job["status"]) == ("reports.nightly", "queued")
     assert api.get("/schedules/reports.nightly").json["last_job"] == job["id"]
+
+
+def test_the_figures_come_though_nothing_can_be_submitted(
+    client: redis.Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(UnavailableError):
+            invoke()
+    finally:
+        client.config_set("maxmemory", 0)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["QueuedJobs"] == 0

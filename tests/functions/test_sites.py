@@ -12,6 +12,7 @@ import redis
 from app import app
 from chalicelib.page import WEB
 from chalicelib.responses import GUARDED
+from chalicelib.sites import EXPOSED
 from coatcheck.job import JobError
 from coatcheck.keys import Keys
 from tests.coatcheck.conftest import WorkerByHand, worker
@@ -119,6 +120,14 @@ def test_an_origin_that_is_named_may_ask_and_read(api: Api, change: Callable[...
         assert answer.headers["access-control-allow-origin"] == FRIEND
         assert "Location" in answer.headers["access-control-expose-headers"]
         assert answer.headers["vary"] == "Origin"
+
+
+def test_every_header_that_is_described_may_be_read(api: Api) -> None:
+    operations = [each for path in api.get("/openapi.json").json["paths"].values() for each in path.values()]
+    answers = [answer for operation in operations for answer in operation["responses"].values()]
+    described = {name for answer in answers for name in answer.get("headers", ())}
+    assert "Preference-Applied" in described
+    assert described <= set(EXPOSED.split(", "))
 
 
 @pytest.mark.parametrize(

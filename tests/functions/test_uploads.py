@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from coatcheck.adapter import QueueAdapter
 from coatcheck.catalog import Catalog, TaskSpec
 from coatcheck.connection import connect
 from coatcheck.files.folder import FolderStore
-from coatcheck.files.ids import DAY, new_upload_id, owner_of, read_id, result_id
+from coatcheck.files.ids import DAY, key_of, moved, new_upload_id, owner_of, read_id, result_id
 from coatcheck.files.records import FileRecords
 from coatcheck.job import parse_time, utcnow
 from coatcheck.keys import Keys
@@ -97,6 +99,10 @@ def uploaded(api: Api, data: bytes = TEXT, **more: Any) -> str:
     complete = api.post(f"/uploads/{begun.json['id']}/complete")
     assert complete.status == 200, complete
     return str(complete.json["$file"])
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def link_reads(url: str) -> bytes:
@@ -229,7 +235,22 @@ def test_a_part_with_another_checksum_is_refused(desk_api: Api) -> None:
     address = f"/uploads/{begun['id']}/complete"
     wrong = desk_api.post(address, {"parts": [{"number": 1, "sha256": "0" * 64}]})
     assert wrong.is_problem(422, "file-mismatch")
+    found = hashlib.sha256(TEXT).hexdigest()
+    assert wrong.errors == {"/parts/1": f"has the SHA-256 {found}, not {'0' * 64}"}
     assert desk_api.post(address).is_problem(409, "upload-incomplete")
+
+
+def test_all_parts_with_other_checksums_are_named_and_no_others_are_sent_again(
+    files_on: Callable[..., None], desk_api: Api
+) -> None:
+    files_on(part_size=5 * MIB)
+    data = bytes(11 * MIB)
+    begun = desk_api.post("/uploads", {**NEW, "size": len(data)}).json
+    put(begun, data)
+    sums = [{"number": 1, "sha256": "0" * 64}, {"number": 2}, {"number": 3, "sha256": "1" * 64}]
+    wrong = desk_api.post(f"/uploads/{begun['id']}/complete", {"parts": sums})
+    assert wrong.is_problem(422, "file-mismatch") and wrong.errors.keys() == {"/parts/1", "/parts/3"}
+    assert [part["number"] for part in desk_api.get(f"/uploads/{begun['id']}").json["parts"]] == [1, 3]
 
 
 def test_a_file_is_deleted_with_all_that_has_arrived_of_it(desk_api: Api) -> None:
@@ -369,6 +390,35 @@ def test_another_owners_file_is_as_if_there_were_none(files_on: Callable[..., No
     assert link_reads(root.get(f"/jobs/{job.json['id']}").json["arguments"]["table"]["url"]) == TEXT
 
 
+def test_a_token_may_begin_so_many_bytes_in_a_day(files_on: Callable[..., None], as_caller: As) -> None:
+    files_on(auth="tokens", upload_bytes_per_day=4 * 10**9, max_file=10**12)
+    ann, ben = as_caller("ann"), as_caller("ben")
+    begun = ann.post("/uploads", NEW | {"size": 3 * 10**9})
+    assert begun.status == 201
+    assert begun.headers["ratelimit-policy"] == '"uploads";q=4000000000;w=86400;qu="content-bytes"'
+    assert begun.headers["ratelimit"] == '"uploads";r=1000000000;t=64800'
+    refused = ann.post("/uploads", NEW | {"size": 2 * 10**9})
+    assert refused.is_problem(429, "too-much-uploaded")
+    assert int(refused.headers["retry-after"]) == pytest.approx(DAY / 4, abs=60)
+    assert refused.headers["ratelimit"].startswith('"uploads";r=1000')
+    assert len(list((store().folder / ".uploads").iterdir())) == 1, "nothing was begun"
+    assert ann.post("/uploads", NEW | {"size": 10**9}).status == 201
+    assert ann.request("DELETE", f"/uploads/{begun.json['id']}").status == 204
+    assert ann.post("/uploads", NEW).is_problem(429, "too-much-uploaded"), "what was deleted counts"
+    assert ben.post("/uploads", NEW | {"size": 4 * 10**9}).status == 201
+    never = ben.post("/uploads", NEW | {"size": 4 * 10**9 + 1})
+    assert never.is_problem(422, "invalid-upload") and "to 4000000000" in never.errors["/size"]
+
+
+def test_where_nobody_is_asked_any_number_of_bytes_may_come(
+    files_on: Callable[..., None], desk_api: Api
+) -> None:
+    files_on(upload_bytes_per_day=1)
+    for _ in range(3):
+        begun = desk_api.post("/uploads", NEW)
+        assert begun.status == 201 and "ratelimit" not in begun.headers
+
+
 def test_a_file_that_a_job_uses_is_not_deleted_and_kept_for_its_job(
     desk_api: Api, client: redis.Redis, keys: Keys
 ) -> None:
@@ -391,6 +441,64 @@ def test_a_job_of_much_later_is_given_a_copy_that_is_kept_longer(
     assert "not kept as long" in refused.errors["/table"]
     again = desk_api.post(READ, {"table": {"$file": shown["$file"]}})
     assert again.json["arguments"]["table"]["$file"] == shown["$file"]
+
+
+@pytest.fixture
+def days_later(desk_api: Api) -> Callable[[float], None]:
+    """Has so many days passed, for who gives files."""
+
+    def pass_by(days: float) -> None:
+        desk = current().adapter.files
+        assert desk is not None
+        desk.giver._clock = lambda: time.time() + days * DAY
+
+    return pass_by
+
+
+def test_a_file_that_is_given_again_when_its_time_is_nearly_over_is_kept_for_the_second_job_too(
+    desk_api: Api, days_later: Callable[[float], None]
+) -> None:
+    file_id = uploaded(desk_api)
+    given = {"table": {"$file": file_id}}
+    assert desk_api.post(READ, given).json["arguments"]["table"]["$file"] == file_id
+    days_later(20)
+    assert desk_api.post(READ, given).json["arguments"]["table"]["$file"] == file_id
+    days_later(25)
+    shown = desk_api.post(READ, given).json["arguments"]["table"]
+    assert shown["$file"].startswith("d365.") and link_reads(shown["url"]) == TEXT
+    assert desk_api.post(READ, {"table": shown}).json["arguments"]["table"]["$file"] == shown["$file"]
+    days_later(385)
+    refused = desk_api.post(READ, {"table": shown})
+    assert refused.is_problem(422, "invalid-arguments") and "not kept as long" in refused.errors["/table"]
+
+
+def test_the_copy_of_a_result_is_given_again(
+    desk_api: Api, worker: WorkerByHand, days_later: Callable[[float], None]
+) -> None:
+    first = returned(worker, desk_api, lambda job, run: info(result_id(30, None, job, run[:16], 1)))
+    file = desk_api.get(f"/jobs/{first}").json["result"]
+    store().write(key_of(file["$file"]), io.BytesIO(TEXT), kind="a/b", size=8, sha256=sha256(TEXT))
+    copy = desk_api.post(f"{READ}?delay=60d", {"table": file}).json["arguments"]["table"]
+    assert copy["$file"] == moved(file["$file"], 365)
+    again = desk_api.post(READ, {"table": copy})
+    assert again.status == 202 and again.json["arguments"]["table"]["$file"] == copy["$file"]
+
+
+def test_a_file_is_kept_for_all_tries_of_its_job(files_on: Callable[..., None], desk_api: Api) -> None:
+    file_id = uploaded(desk_api)
+    for retries, delays, kept in (
+        (1, (5,), "d30."),
+        (1, (30 * DAY,), "d365."),
+        (30, (DAY, 2 * DAY), "d365."),
+    ):
+        made = current()
+        task = replace(TABLE, retries=retries, retry_delays=delays)
+        contexts.use(Context(made.settings, Catalog((task,)), made.adapter))
+        shown = desk_api.post(READ, {"table": {"$file": file_id}}).json["arguments"]["table"]
+        assert shown["$file"].startswith(kept), (retries, delays)
+    endless = replace(TABLE, retries=100, retry_delays=(30 * DAY,))
+    contexts.use(Context(made.settings, Catalog((endless,)), made.adapter))
+    assert desk_api.post(READ, {"table": {"$file": file_id}}).status == 202
 
 
 def test_the_same_request_with_the_same_key_is_the_same_job(desk_api: Api) -> None:
@@ -489,8 +597,6 @@ def test_a_job_of_before_there_were_files_shows_what_it_was_given(
 def test_redis_away_is_told(files_on: Callable[..., None], desk_api: Api) -> None:
     made = current()
     settings = made.settings
-    from dataclasses import replace
-
     away = replace(settings, redis_url="unix:///nowhere.sock")
     contexts.use(Context(away, made.catalog, QueueAdapter(connect(away), away)))
     assert desk_api.post("/uploads", NEW).is_problem(503, "unavailable")

@@ -152,7 +152,11 @@ def test_a_batch_has_an_address(api: Api) -> None:
     address, jobs = reply.json["batch"]["links"]["self"], reply.json["jobs"]
     seen = api.get(address)
     batch = seen.json
-    assert (batch["id"], batch["links"]) == (reply.json["batch"]["id"], {"self": address})
+    assert batch["id"] == reply.json["batch"]["id"]
+    assert batch["links"] == {"self": address, "jobs": f"/jobs?batch={batch['id']}"}
+    assert [job["id"] for job in api.get(batch["links"]["jobs"]).json["jobs"]] == [
+        job["id"] for job in reversed(jobs)
+    ]
     assert (batch["status"], batch["total"], batch["progress"]) == ("running", 2, 0)
     assert batch["counts"] == {"queued": 1, "deferred": 1}
     assert [job["id"] for job in batch["jobs"]] == [job["id"] for job in jobs]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from coatcheck.job import Job
+from coatcheck.codec import encode_error
+from coatcheck.job import Job, JobError
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings
 from infra.embedded import EmbeddedRedis
@@ -91,6 +92,25 @@ def test_what_is_left_is_told_with_status_1(
     assert "Neither Coatcheck nor RQ knows such a key (a string). -> left as it is" in done.stdout
     assert "2 findings, 1 mended, 1 left" in done.stdout
     assert client.exists(f"{keys.prefix}:surprise")
+
+
+def test_which_jobs_are_quarantined_is_told_with_the_reason_and_what_to_do(
+    doctor: Doctor, forgotten: str, client: redis.Redis, keys: Keys
+) -> None:
+    def quarantine(reason: str) -> None:
+        error = encode_error(JobError("Quarantined", reason))
+        client.hset(keys.job(forgotten), mapping={"status": "failed", "error": error})
+
+    quarantine("it is not signed; nothing was run")
+    lines = doctor("--repair").stdout.splitlines()
+    at = lines.index(f"quarantined  {keys.job(forgotten)}")
+    assert lines[at + 1].startswith(
+        "  Quarantined: it is not signed; nothing was run. Find out who writes to Redis"
+    )
+    assert lines[at + 1].endswith("-> left as it is")
+    assert "quarantined              1" in lines
+    quarantine("\x1b[2J")
+    assert "Quarantined: \N{REPLACEMENT CHARACTER}[2J. Find" in doctor().stdout
 
 
 def test_json_is_for_machines(doctor: Doctor, forgotten: str, keys: Keys, settings: Settings) -> None:

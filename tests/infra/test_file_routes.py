@@ -95,7 +95,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         ("127.0.0.1", 0),
         max_body=100,
         hosts=Hosts(("127.0.0.1",)),
-        files=FileRoutes(store, (PAGE,)),
+        origins=(PAGE,),
+        files=FileRoutes(store),
     )
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -168,7 +169,10 @@ def test_a_download_goes_on_only_with_the_same_file(desk: Desk) -> None:
     tag = desk.send("HEAD", link).headers["ETag"]
     assert desk.send("GET", link, Range="bytes=4-", If_Range=tag).status == 206
     assert desk.send("GET", link, Range="bytes=4-", If_Range='"other"').body == TEXT
-    assert desk.send("GET", link, If_None_Match=tag).status == 304
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        assert desk.send("GET", link, If_None_Match=known).status == 304, known
+    for other in ('"other"', tag[:-1], f'"{tag.strip(chr(34))}0"', f'"0{tag.strip(chr(34))}"'):
+        assert desk.send("GET", link, If_None_Match=other).status == 200, other
 
 
 def test_head_tells_all_but_the_bytes(desk: Desk) -> None:
@@ -176,6 +180,8 @@ def test_head_tells_all_but_the_bytes(desk: Desk) -> None:
     answer = desk.send("HEAD", link)
     assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "10")
     assert answer.headers["Accept-Ranges"] == "bytes"
+    part = desk.send("HEAD", link, Range="bytes=0-3")  # which only GET has (RFC 9110, section 14.2)
+    assert (part.status, part.headers["Content-Length"], part.headers["Content-Range"]) == (200, "10", None)
 
 
 def test_an_empty_file(desk: Desk) -> None:
@@ -270,6 +276,23 @@ def test_pages_of_allowed_origins_may_use_links_and_others_not(desk: Desk) -> No
         desk.send("GET", link, Origin="https://evil.example").headers["Access-Control-Allow-Origin"] is None
     )
     assert desk.send("OPTIONS", link, Origin="https://evil.example").status == 405
+    for origin in ({}, {"Origin": PAGE}, {"Origin": "https://evil.example"}):
+        # Else a browser would give the answer for one page to another.
+        assert desk.send("GET", link, **origin).headers["Vary"] == "Origin"
+    desk.clock.now = NOW + 900
+    refused = desk.send("GET", link, Origin=PAGE)
+    assert refused.is_problem(410, "expired-link")
+    assert refused.headers["Access-Control-Allow-Origin"] == PAGE
+
+
+def test_they_may_read_what_the_server_itself_refuses(desk: Desk) -> None:
+    refusals = [("GET", "/nothing", None, 404), ("PUT", "/", None, 405), ("POST", "/", bytes(101), 413)]
+    for method, url, body, status in refusals:
+        refused = desk.send(method, url, body, Origin=PAGE)
+        assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (status, PAGE)
+        assert "Allow" in refused.headers["Access-Control-Expose-Headers"]
+        other = desk.send(method, url, body, Origin="https://evil.example")
+        assert (other.headers["Vary"], other.headers["Access-Control-Allow-Origin"]) == ("Origin", None)
 
 
 def test_no_link_stands_in_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

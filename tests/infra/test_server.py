@@ -341,9 +341,17 @@ def test_chunks_are_taken(connection: Connection) -> None:
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n",
-        b"POST /echo/x HTTP/1.1\r\nContent-Length: four\r\n\r\nbody",
-        b"POST /echo/x HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"POST /echo/x HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        get("/", "Host: there"),
+        get("/", "X-Seen : 1", "Content-Length: 0"),
+        get("/", "nonsense", "Content-Length: 0"),
+        get("/", "X-Seen: one", " and more"),
+        get("/", "X-Seen: one\rContent-Length: 4") + b"body",
+        get("/", "X-Seen: a\0b"),
+        get("/", ": nameless"),
+        get("/echo/x", "Content-Length: four", method="POST") + b"body",
+        get("/echo/x", "Content-Length: 1", "Content-Length: 2", method="POST") + b"ab",
+        get("/echo/x", "Content-Length: 5", "Transfer-Encoding: chunked", method="POST") + b"0\r\n\r\n",
     ],
 )
 def test_what_is_not_http_is_a_problem_and_ends_the_connection(connection: Connection, raw: bytes) -> None:
@@ -352,7 +360,20 @@ def test_what_is_not_http_is_a_problem_and_ends_the_connection(connection: Conne
     assert (received.status, received.headers["connection"]) == (400, "close")
     assert received.headers["content-type"] == "application/problem+json"
     assert received.document["type"] == "urn:coatcheck:problem:invalid-request"
+    assert "None" not in received.document["detail"]
     assert connection.ended()
+
+
+def test_nothing_behind_a_line_that_is_no_header_becomes_a_request(connection: Connection) -> None:
+    hidden = get("/echo/smuggled")
+    connection.send(get("/echo/x", "X-Seen : 1", f"Content-Length: {len(hidden)}", method="POST") + hidden)
+    assert connection.answer().status == 400
+    assert connection.ended()
+
+
+def test_a_request_of_http_1_0_needs_no_host(connection: Connection) -> None:
+    connection.send(b"GET / HTTP/1.0\r\n\r\n")
+    assert connection.answer().body == b"root"
 
 
 def test_a_defect_of_the_app_is_a_problem_and_logged(
@@ -391,7 +412,7 @@ def test_an_idle_connection_is_ended(
     assert ApiRequestHandler.timeout == IDLE_SECONDS
     monkeypatch.setattr(ApiRequestHandler, "timeout", 0.2)
     idle, half = connect(), connect()
-    half.send(b"POST /echo/x HTTP/1.1\r\nContent-Length: 5\r\n\r\n12")
+    half.send(get("/echo/x", "Content-Length: 5", method="POST") + b"12")
     assert idle.ended()
     assert half.ended()
 

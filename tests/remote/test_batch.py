@@ -50,6 +50,12 @@ def test_a_batch_is_shown_and_canceled(shell: Shell) -> None:
     assert lines[1].split()[-1] == lines[0].split()[0], "what it comes after"
     assert shown.err == f"{batch} running: 0% of 2, 1 scheduled, 1 deferred\n"
     assert shell.piped("batch", batch, "--json").json["id"] == batch
+    listed = shell.piped("jobs", "--batch", batch)
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == [
+        lines[1].split()[0],
+        lines[0].split()[0],
+    ]
+    assert "There is no batch" in shell.piped("jobs", "--batch", "0" * 36).err
     done = shell.piped("batch", batch, "--cancel")
     assert (done.status, done.out, done.err) == (0, "", f"{batch} failed: 100% of 2, 2 canceled\n")
     assert shell.piped("batch", batch, "--wait").status == 1

@@ -239,6 +239,7 @@ def test_a_token_is_sent_from_the_environment_or_a_file(start: Start, tmp_path: 
     refused = shell.piped("tasks")
     assert (refused.status, refused.out) == (2, "")
     assert "This needs a token" in refused.err
+    assert "takes it from COATCHECK_TOKEN or --token-file" in refused.err
     assert shell.piped("tasks", COATCHECK_TOKEN=made).status == 0
     (tmp_path / "token").write_text(f"{made}\n")
     assert shell.piped("run", "examples.short_task", "--token-file", "token").out == '"Slept 1 second."\n'

@@ -250,3 +250,9 @@ def test_where_nothing_answers_the_command_says_so(shell: Shell, tmp_path: Path)
     done = shell.piped("tasks", "--url", "http://127.0.0.1:9")
     assert (done.status, done.out) == (2, "")
     assert "no answer from http://127.0.0.1:9" in done.err
+    assert "names" not in done.err
+    done = shell.piped("tasks", COATCHECK_URL="http://127.0.0.1:9")
+    assert done.err.endswith("; COATCHECK_URL names this address\n")
+    (tmp_path / "url").write_text("http://127.0.0.1:9/")
+    done = shell.piped("tasks", "--data", str(tmp_path))
+    assert "; 'coatcheck up' runs an API there, --url or COATCHECK_URL names another" in done.err

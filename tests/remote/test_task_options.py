@@ -134,6 +134,14 @@ def test_a_file_that_the_task_would_not_take_is_told_before_it_is_sent(
     assert told in capsys.readouterr().err
 
 
+def test_a_file_without_the_at_sign_is_told_how_it_is_given(
+    files: TaskParser, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        files.read(["--table", "sales.csv"])
+    assert "argument --table: should be @sales.csv, which sends the file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("size", "said"),
     [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (12_345_678, "12.3 MB"), (5 * 2**30, "5.37 GB")],

@@ -123,6 +123,22 @@ def test_what_the_gateway_answers_by_itself_is_a_problem_document(made: Stack) -
         assert str(body.get("status", "")) == status
 
 
+def test_a_page_that_may_use_the_api_may_read_what_the_gateway_answers(
+    case: str, stack: Callable[..., Stack]
+) -> None:
+    allowed = answers(stack(case, CorsOrigins="https://example.com,https://example.org"))
+    for kind, (_, headers, _) in allowed.items():
+        assert headers["Access-Control-Allow-Origin"] == "*", kind
+        told = headers.keys() & {"Retry-After", "WWW-Authenticate"}
+        assert told <= set(headers["Access-Control-Expose-Headers"].split(", "))
+    for kind, (_, headers, _) in answers(stack(case)).items():
+        assert not [name for name in headers if name.startswith("Access-Control")], kind
+
+
+def test_large_answers_are_compressed(made: Stack) -> None:
+    assert made["RestAPI"]["MinimumCompressionSize"] == 1024
+
+
 def test_the_gateways_problems_are_the_same_as_the_functions(made: Stack) -> None:
     found = answers(made)
     for kind, error in {

@@ -22,6 +22,7 @@ OF_AWS = {
     ("AWS/ApiGateway", "Latency"),
     ("AWS/ElastiCache", "CurrConnections"),
     ("AWS/ElastiCache", "DatabaseMemoryUsagePercentage"),
+    ("AWS/ElastiCache", "EngineCPUUtilization"),
     ("AWS/ElastiCache", "Evictions"),
     ("AWS/ElastiCache", "ReplicationLag"),
 }
@@ -153,7 +154,8 @@ def test_what_an_alarm_computes_uses_all_of_its_figures(case: str, stack: Callab
 )
 def test_each_node_of_redis_is_watched(case: str, nodes: int, last: str, stack: Callable[..., Stack]) -> None:
     made = stack(case, RedisNodes=nodes)
-    for name in ("RedisMemoryAlarm", "RedisEvictionsAlarm", "RedisConnectionsAlarm", "RedisLagAlarm"):
+    for of in ("Memory", "Evictions", "Connections", "Busy", "Lag"):
+        name = f"Redis{of}Alarm"
         ids = [dimensions["CacheClusterId"] for _, _, dimensions in metrics_of(made[name])]
         assert len(ids) == nodes and ids[-1] == f"coatcheck-{last}"
 

@@ -153,11 +153,13 @@ def test_an_end_outlives_the_pool_that_could_not_record_it(
     assert "a pool on this host will do it" in first.text()
     server.start()
     assert adapter.get(job_id).status is JobStatus.STARTED
-    pool()
+    second = pool()
     job = ended(adapter, job_id)
     assert (job.status, job.result, len(gate.runs)) == (JobStatus.FINISHED, "seen", 1)
     assert adapter.log(job_id).text == "waiting\n"
     eventually(lambda: not list(spool.folder.glob("*")), what="the file is dropped")
+    assert second.terminate() == 0
+    assert not spool.folder.exists()
 
 
 def test_an_end_outlives_its_worker_and_its_log_is_whole(
@@ -425,6 +427,37 @@ def test_a_file_belongs_to_its_worker_until_that_is_gone(settings: Settings) -> 
     kept.leave()
     assert len(list(spool.orphans())) == 1
     assert list(spool.orphans()) == [], "taken once"
+
+
+def test_a_folder_is_removed_when_nothing_is_left_there(settings: Settings) -> None:
+    spool, other = Spool(settings), Spool(settings)
+    spool.close()  # there was none
+    kept = spool.keep(ending())
+    assert kept is not None
+    other.close()
+    kept.leave()
+    other.close()
+    assert len(list(spool.orphans())) == 1
+    other.close()
+    assert not spool.folder.exists() and list(spool.orphans()) == []
+
+
+def test_an_end_is_kept_while_another_pool_removes_the_folder(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, other = Spool(settings), Spool(settings)
+    fitting, removals = Spool._fitting, iter([other.close])
+
+    def late(self: Spool, end: Ending) -> str | None:
+        next(removals, lambda: None)()
+        return fitting(self, end)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "_fitting", late)
+        kept = spool.keep(ending())
+    assert kept is not None
+    kept.leave()
+    assert len(list(other.orphans())) == 1
 
 
 def test_a_file_stays_when_it_can_not_be_delivered(settings: Settings) -> None:

@@ -142,7 +142,11 @@ def test_the_catalogue_survives_its_file_byte_for_byte() -> None:
         ("def work(a: 'Missing') -> None: ...", ["function work", "can't be resolved", "Missing"]),
         ("def work() -> object:\n    yield 1", ["function work", "generator"]),
         ("def work() -> None: ...\ndef work() -> None: ...", ["jobs.py:2", "function work", "defined twice"]),
-        ("import missing_module", ["jobs.py", "can't be imported", "missing_module"]),
+        (
+            "import missing_module",
+            ["jobs.py", "can't be imported", "missing_module", "worker_image/requirements.in"],
+        ),
+        ("raise SystemExit(3)", ["jobs.py", "can't be imported", "SystemExit: 3"]),
         ("def work(:", ["jobs.py", "can't be imported", "SyntaxError"]),
         (
             "from coatcheck import task\n@task(timeout=0)\ndef work() -> None: ...",
@@ -154,11 +158,15 @@ def test_the_catalogue_survives_its_file_byte_for_byte() -> None:
         ),
         (
             "from coatcheck import task\n@task(every=9, arguments={'a': 'x'})\ndef work(a: int) -> None: ...",
-            ["jobs.py:2", "function work", "arguments of its schedule don't fit", "valid integer"],
+            [
+                "jobs.py:2",
+                "function work",
+                "arguments of its schedule don't fit: /a Input should be a valid integer",
+            ],
         ),
         (
             "from coatcheck import task\n@task(every='5m')\ndef work(a: int) -> None: ...",
-            ["jobs.py:2", "function work", "arguments of its schedule don't fit", "required"],
+            ["jobs.py:2", "function work", "arguments of its schedule don't fit: /a Field required"],
         ),
     ],
 )

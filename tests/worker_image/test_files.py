@@ -127,7 +127,10 @@ def test_a_file_that_is_not_kept_any_more_fails_who_asks_for_its_bytes(
     store.delete(FileInfo(table["$file"], "", "", 0, None).key)
     failed = finish("filed.look", {"table": table})
     assert failed.error is not None and failed.error.type == "FileError"
-    assert "not kept any more" in failed.error.message
+    assert failed.error.message == (
+        "a.csv is not kept any more: its 30 days are over, or it was deleted."
+        " To go on, upload it again and submit a new job with it."
+    )
     assert finish("filed.unread", {"table": table}).result == "a.csv"
 
 

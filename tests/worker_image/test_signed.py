@@ -12,6 +12,7 @@ import redis
 
 from coatcheck.adapter import QueueAdapter
 from coatcheck.codec import encode_submission
+from coatcheck.doctor import examine
 from coatcheck.job import Job, JobStatus, Submission, new_job_id
 from coatcheck.keys import Keys
 from coatcheck.settings import Settings
@@ -72,6 +73,7 @@ def test_what_was_changed_or_planted_is_quarantined_and_the_rest_runs(
     signed_pool: StartPool,
     client: redis.Redis,
     keys: Keys,
+    settings: Settings,
     tmp_path: Path,
 ) -> None:
     trace, good = tmp_path / "trace", tmp_path / "good"
@@ -117,6 +119,10 @@ def test_what_was_changed_or_planted_is_quarantined_and_the_rest_runs(
         assert job.error and job.error.type == kind, what
         assert job.error.message.endswith("; nothing was run"), what
     assert good.exists() and not trace.exists(), pool.text()
+    findings = examine(client, settings, pause=0, healing=0)
+    told = {each.job: each.message for each in findings if each.kind == "quarantined"}
+    assert told.keys() == {job_id for what, job_id in planted.items() if what != "retries that are no number"}
+    assert "it is not signed; nothing was run" in told[unsigned.id]
     client.delete(keys.job(other.id), keys.job(copy))  # what their planter left behind
     assert "the job was changed or planted: it is not signed; nothing was run" in pool.text()
 

@@ -106,7 +106,9 @@ class Files:
             source = opened(value, rules, name_of(value) or pointer.rpartition("/")[2])
             sources[pointer] = source
             if wrong := rules.wrong(source):
-                raise InvalidArgumentsError(f"{pointer[1:]} {wrong}.", errors=[FieldError(pointer, wrong)])
+                raise InvalidArgumentsError(
+                    "The task does not take this file.", errors=[FieldError(pointer, wrong)]
+                )
             return _Place(pointer)
         if isinstance(value, Mapping):
             return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import BinaryIO
 
@@ -13,6 +13,11 @@ from coatcheck.client.files.download import Download, Jobs
 from coatcheck.client.files.reference import Document, FileReference
 from coatcheck.client.files.upload import OnProgress
 from coatcheck.client.flow import AsyncRun, Run
+
+MAX_NAME = 200
+"""Most bytes of a name that a file gets here, below the 255 of most file systems: others are made of it."""
+MAX_SUFFIX = 20
+"""Most bytes of its end, which stays."""
 
 
 class RemoteFile(FileReference):
@@ -121,4 +126,11 @@ def safe_name(name: str) -> str:
     """A file's name without what would lead out of a folder: it was chosen by somebody else."""
     last = name.replace("\\", "/").rpartition("/")[2]
     kept = "".join(character for character in last if character.isprintable()).strip().lstrip(".")
-    return kept[:200] or "file"
+    whole = PurePath(kept)
+    suffix = _cut(whole.suffix, MAX_SUFFIX)
+    return _cut(whole.stem, MAX_NAME - len(suffix.encode())) + suffix or "file"
+
+
+def _cut(text: str, most: int) -> str:
+    """As much of a text as has so many bytes."""
+    return text.encode()[:most].decode(errors="ignore")

@@ -114,9 +114,10 @@ local function settling()
     return #dependencies
   end
 
-  -- See to jobs that are unsettled, until about so many dependencies were looked at. Returns whether some are left.
+  -- See to jobs that are unsettled, until about so many dependencies were looked at, by all calls together. Returns
+  -- whether some are left.
+  local looks = 0
   local function all()
-    local looks = 0
     while looks < 1000 do
       local found = redis.pcall('ZPOPMIN', UNSETTLED)
       if found.err or not found[1] then return false end

@@ -157,6 +157,14 @@ def test_parts_that_are_missing_are_named_and_can_be_sent_later(place: Place) ->
     assert place.store.complete(upload, []).size == len(LARGE)
 
 
+def test_a_part_that_a_client_tells_of_and_that_was_never_wanted_is_missing(place: Place) -> None:
+    upload = sent(place, TEXT)
+    with pytest.raises(UploadIncompleteError) as refused:
+        place.store.complete(upload, [Part(1, len(TEXT), sha256(TEXT)), Part(9, 0, sha256(b"other"))])
+    assert [error.pointer for error in refused.value.errors] == ["/parts/9"]
+    assert place.store.complete(upload, []).size == len(TEXT)
+
+
 def test_a_part_of_another_length_or_type_is_refused(place: Place) -> None:
     upload = begun(place, TEXT)
     [link] = links(place, upload)

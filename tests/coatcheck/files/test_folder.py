@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import time
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -151,9 +153,18 @@ def test_parts_that_make_another_file_than_was_told_are_thrown_away(store: Folde
     assert store.head(upload.key) is None and left(store) == []
 
 
+def test_a_copy_that_is_made_again_is_as_old_as_a_new_one(store: FolderStore) -> None:
+    key, to = key_of(new_upload_id(1, "ann")), key_of(new_upload_id(30, "ann"))
+    store.write(key, io.BytesIO(TEXT), kind="a/b", size=len(TEXT), sha256=sha256(TEXT))
+    store.copy(key, to)
+    os.utime(store.folder / to, (1, 1))
+    store.copy(key, to)
+    assert dict(store.kept())[to] == pytest.approx(time.time(), abs=60)
+
+
 def test_a_part_with_another_checksum_than_the_client_says_is_thrown_away_alone(store: FolderStore) -> None:
     upload = sent(store, TEXT, 5)
-    with pytest.raises(FileMismatchError, match="Part 2"):
+    with pytest.raises(FileMismatchError, match="1 of 2 parts"):
         store.complete(upload, [Part(2, 3, sha256(b"other"))])
     assert [part.number for part in store.arrived(upload)] == [1]
 

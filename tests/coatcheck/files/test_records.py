@@ -79,15 +79,24 @@ def test_a_record_is_kept_for_its_time(records: FileRecords, client: redis.Redis
     records.add(added, 100)
     assert records.get(added.id) == added
     assert 0 < client.ttl(keys.file(added.id)) <= 100
-    changed = record(id=added.id, complete=True)
-    records.change(changed)
-    assert records.get(added.id) == changed
+    completed = record(id=added.id, complete=True, sha256="a" * 64)
+    assert records.complete(record(id=added.id, sha256="a" * 64)) == completed
+    assert records.get(added.id) == completed
     assert 0 < client.ttl(keys.file(added.id)) <= 100
+
+
+def test_a_file_that_is_completed_twice_stays_in_use(records: FileRecords) -> None:
+    looked = record()
+    records.add(looked, 100)
+    assert records.use([records.complete(looked)], NOW)
+    assert records.complete(looked).used  # a second request, which looked when the file was not whole yet
+    with pytest.raises(FileInUseError):
+        records.remove(looked.id)
 
 
 def test_a_record_that_is_gone_does_not_come_back(records: FileRecords) -> None:
     with pytest.raises(UnknownFileError):
-        records.change(record())
+        records.complete(record())
     assert records.use([record()], NOW) is False
 
 

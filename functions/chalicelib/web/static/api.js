@@ -144,7 +144,7 @@ export const tellSchedule = (task, what) =>
 
 /**
  * A page of the newest jobs.
- * @param {Record<string, string|number|null>} filters status, task, queue, cursor, limit; null: none
+ * @param {Record<string, string|number|null>} filters status, task, queue, batch, cursor, limit; null: none
  */
 export function getJobs(filters) {
   const set = Object.entries(filters).filter(([, value]) => value !== null);

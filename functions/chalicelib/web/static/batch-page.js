@@ -5,8 +5,9 @@ import { BatchGraph, SIGNS } from "./batch-graph.js";
 import { forEachJob, patiently } from "./bulk.js";
 import { announce, h, setText } from "./dom.js";
 import { inOrder } from "./graph-layout.js";
-import { canRetry, STATUSES, ticketNumber } from "./job.js";
+import { canRetry, mayChange, STATUSES, ticketNumber } from "./job.js";
 import { PolledView } from "./polled-view.js";
+import { listAddress } from "./route.js";
 import { localTime } from "./time.js";
 
 /**
@@ -87,7 +88,7 @@ export class BatchPage extends PolledView {
   /** @param {boolean} known whether there is a batch to show */
   #whole(known) {
     for (const part of [this.#bar, this.#graph.element, this.#stamp]) part.hidden = !known;
-    this.#cancel.hidden = this.#batch?.status !== "running";
+    this.#cancel.hidden = this.#batch?.status !== "running" || !this.#batch.jobs.some(mayChange);
     this.#retry.hidden = !this.#batch || !failures(this.#batch).length;
   }
 
@@ -115,8 +116,10 @@ export class BatchPage extends PolledView {
     setText(this.heading, `Batch of ${total === 1 ? "one job" : `${total.toLocaleString()} jobs`}`);
     setText(this.#stamp, status);
     const kept = jobs.length < total && `${jobs.length.toLocaleString()} of them are shown`;
+    const more = Object.values(counts).reduce((sum, count) => sum + count, 0) > jobs.length;
     this.#facts.replaceChildren(
       ...[this.#id, `handed in ${localTime(created_at)}`, owner && `by ${owner}`, kept].filter(Boolean).map((text) => h("span", {}, text)),
+      ...(more ? [h("a", { href: listAddress({ batch: batch.id }) }, "See all of them in a list")] : []),
     );
     this.#bar.value = progress;
     this.#counts.replaceChildren(

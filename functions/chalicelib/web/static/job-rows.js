@@ -1,7 +1,7 @@
 /** Jobs as the rows of a list, each a link to its page; kept in place while they change. */
 
 import { h, setText } from "./dom.js";
-import { hasEnded, ticketNumber } from "./job.js";
+import { hasEnded, mayChange, ticketNumber } from "./job.js";
 import { jobAddress } from "./route.js";
 import { ago, duration, localTime, secondsBetween } from "./time.js";
 
@@ -16,12 +16,11 @@ export class JobRows {
 
   /**
    * @param {(name: string) => string} titleOf
-   * @param {() => void} [onSelect] given: the rows can be selected
+   * @param {() => void} [onSelect] given: the rows of jobs that the caller may change can be selected
    */
   constructor(titleOf, onSelect) {
     this.#titleOf = titleOf;
     this.#onSelect = onSelect;
-    if (onSelect) this.element.classList.add("selectable");
   }
 
   /** The selected jobs. */
@@ -52,6 +51,7 @@ export class JobRows {
   show(jobs) {
     const rows = jobs.map((job) => this.#rows.get(job.id) ?? new Row(job, this.#onSelect));
     const changed = rows.filter((row, index) => row.update(jobs[index], this.#titleOf)).length > 0;
+    this.element.classList.toggle("selectable", Boolean(this.#onSelect) && jobs.some(mayChange));
     const kept = new Set(rows);
     for (const row of this.#rows.values()) if (!kept.has(row)) row.element.remove();
     rows.forEach((row, index) => {
@@ -72,6 +72,7 @@ class Row {
   #when = h("span", { class: "job-when" });
   #took = h("span", { class: "job-took" });
   #box;
+  #label;
   element;
 
   /**
@@ -93,7 +94,8 @@ class Row {
       this.#took,
       this.#when,
     );
-    this.element = h("li", {}, this.#box && h("label", { class: "job-box" }, this.#box), link);
+    this.#label = this.#box && h("label", { class: "job-box" }, this.#box);
+    this.element = h("li", {}, this.#label, link);
   }
 
   get selected() {
@@ -120,6 +122,7 @@ class Row {
   show(titleOf) {
     const { status, task, created_at, attempt } = this.job;
     this.#shown = status;
+    if (this.#label) this.#label.hidden = !mayChange(this.job);
     this.element.dataset.status = status;
     setText(this.#title, titleOf(task));
     setText(this.#status, attempt > 1 ? `${status} (${attempt})` : status);

@@ -25,6 +25,7 @@
  * @property {string|null} [batch]
  * @property {string|null} [parent]
  * @property {string[]} [children]
+ * @property {{retry: string|null}} links
  */
 
 /** All that a job can be, in the order of its life. */
@@ -48,8 +49,17 @@ export const hasEnded = (job) => ENDED.has(job.status);
 /** @param {Job} job */
 export const isWaiting = (job) => WAITING.has(job.status);
 
+/**
+ * Whether the caller may do more than look: links to what their scopes don't allow are null.
+ * @param {Job} job
+ */
+export const mayChange = (job) => job.links.retry !== null;
+
 /** @param {Job} job */
-export const canRetry = (job) => hasEnded(job) && job.status !== "finished";
+export const canStop = (job) => mayChange(job) && !hasEnded(job);
+
+/** @param {Job} job */
+export const canRetry = (job) => mayChange(job) && hasEnded(job) && job.status !== "finished";
 
 /**
  * The number on the ticket: the end of the id, where jobs of the same moment differ.

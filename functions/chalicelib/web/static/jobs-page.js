@@ -3,10 +3,10 @@
 import { ApiError, getJobs, retryJob, stopJob } from "./api.js";
 import { forEachJob, patiently } from "./bulk.js";
 import { h, setText } from "./dom.js";
-import { canRetry, hasEnded, STATUSES } from "./job.js";
+import { canRetry, canStop, mayChange, STATUSES, ticketNumber } from "./job.js";
 import { JobRows } from "./job-rows.js";
 import { PolledView } from "./polled-view.js";
-import { listAddress } from "./route.js";
+import { batchAddress, listAddress } from "./route.js";
 
 const LENGTH = 50;
 /** The API's own limit, for gathering. */
@@ -25,8 +25,17 @@ export class JobsPage extends PolledView {
   #all = h("input", { type: "checkbox", onchange: () => this.#selectAll() });
   #count = h("span", { class: "selected-count" });
   #retry = this.#button("Retry", () => this.#run(this.#chosen(canRetry), retryJob, "retried"));
-  #stop = this.#button("Cancel or stop", () => this.#run(this.#chosen(isAlive), stopJob, "told to end"));
+  #stop = this.#button("Cancel or stop", () => this.#run(this.#chosen(canStop), stopJob, "told to end"));
   #everyFailed = this.#button("Retry all failed", () => this.#retryEveryFailed());
+  #toolbar = h(
+    "div",
+    { class: "toolbar", role: "group", "aria-label": "Selected jobs" },
+    h("label", { class: "select-all" }, this.#all, h("span", {}, "Select all on this page")),
+    this.#count,
+    this.#retry,
+    this.#stop,
+    this.#everyFailed,
+  );
   #older = h("a", { class: "page-link", hidden: true }, "Older jobs");
   #newest = h("a", { class: "page-link", hidden: true }, "Newest jobs");
   #task = h("select", { id: "filter-task", onchange: () => this.#go({ task: this.#task.value }) });
@@ -45,6 +54,7 @@ export class JobsPage extends PolledView {
       status: params.get("status"),
       task: params.get("task"),
       queue: params.get("queue"),
+      batch: params.get("batch"),
       owner: params.get("owner"),
       cursor: params.get("cursor"),
     };
@@ -56,9 +66,10 @@ export class JobsPage extends PolledView {
       h(
         "div",
         { class: "view" },
+        ...ofBatch(this.#filters.batch),
         h("div", { class: "view-head" }, this.heading, this.#choices()),
         this.#statuses(),
-        this.#toolbar(),
+        this.#toolbar,
         this.#note,
         this.#loading,
         this.#nothing,
@@ -122,25 +133,13 @@ export class JobsPage extends PolledView {
     );
   }
 
-  #toolbar() {
-    return h(
-      "div",
-      { class: "toolbar", role: "group", "aria-label": "Selected jobs" },
-      h("label", { class: "select-all" }, this.#all, h("span", {}, "Select all on this page")),
-      this.#count,
-      this.#retry,
-      this.#stop,
-      this.#everyFailed,
-    );
-  }
-
   async #ask() {
     /** @type {import("./api.js").Answer} */
     let answer;
     try {
       answer = await getJobs({ ...this.#filters, limit: LENGTH });
     } catch (error) {
-      if (!(error instanceof ApiError) || (error.status !== 400 && error.status !== 422)) throw error;
+      if (!(error instanceof ApiError) || ![400, 404, 422].includes(error.status)) throw error;
       this.#show([], null, error.problem.errors?.[0]?.detail ?? error.message);
       return { done: true };
     }
@@ -181,10 +180,10 @@ export class JobsPage extends PolledView {
    * @param {string} [complaint]
    */
   #emptiness(next, complaint) {
-    const { status, task, queue, owner, cursor } = this.#filters;
+    const { status, task, queue, batch, owner, cursor } = this.#filters;
     if (complaint) return [h("p", {}, `The list can't be filtered like this: ${complaint}.`), allJobs()];
     if (next !== null) return [h("p", {}, "None of yours here; there are older ones.")];
-    if (status || task || queue || owner) return [h("p", {}, "No job matches these filters."), allJobs()];
+    if (status || task || queue || batch || owner) return [h("p", {}, "No job matches these filters."), allJobs()];
     if (cursor) return [h("p", {}, "There are no older jobs.")];
     return [h("p", {}, "No job yet."), h("p", {}, h("a", { href: "#/" }, "Hand in a task"))];
   }
@@ -196,12 +195,13 @@ export class JobsPage extends PolledView {
 
   #showSelection() {
     const { selected, jobs } = this.#rows;
+    this.#toolbar.hidden = jobs.length > 0 && !jobs.some(mayChange);
     this.#all.checked = selected.length > 0 && selected.length === jobs.length;
     this.#all.indeterminate = selected.length > 0 && selected.length < jobs.length;
     this.#all.disabled = !jobs.length;
     setText(this.#count, selected.length ? `${selected.length} selected` : "");
     able(this.#retry, !this.#busy && this.#chosen(canRetry).length > 0);
-    able(this.#stop, !this.#busy && this.#chosen(isAlive).length > 0);
+    able(this.#stop, !this.#busy && this.#chosen(canStop).length > 0);
     able(this.#everyFailed, !this.#busy && jobs.length > 0);
   }
 
@@ -270,8 +270,20 @@ export class JobsPage extends PolledView {
   }
 }
 
-/** @param {Job} job */
-const isAlive = (job) => !hasEnded(job);
+/** @param {string|null} batch whose jobs the list has */
+const ofBatch = (batch) =>
+  batch
+    ? [
+        h(
+          "nav",
+          { class: "crumbs", "aria-label": "Where you are" },
+          h("a", { href: "#/jobs" }, "Jobs"),
+          h("span", { "aria-hidden": "true" }, " / "),
+          "Batch ",
+          h("a", { class: "crumb-number", href: batchAddress(batch) }, ticketNumber(batch)),
+        ),
+      ]
+    : [];
 
 const allJobs = () => h("p", {}, h("a", { href: "#/jobs" }, "See all jobs"));
 

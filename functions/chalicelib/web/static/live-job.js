@@ -4,7 +4,7 @@ import { address, ApiError, getJob, jobPath, retryJob, stopJob } from "./api.js"
 import { announce, h, setText, uniqueId } from "./dom.js";
 import { token } from "./door.js";
 import { Attempts } from "./history.js";
-import { canRetry, hasEnded, isWaiting, ticketNumber } from "./job.js";
+import { canRetry, canStop, hasEnded, isWaiting, mayChange, ticketNumber } from "./job.js";
 import { LogView } from "./log-view.js";
 import { Outcome } from "./outcome.js";
 import { Poller } from "./poller.js";
@@ -240,12 +240,12 @@ export class LiveJob {
     const { stop, retry, again, edit } = this.#buttons;
     const job = this.#job;
     const focused = document.activeElement;
-    stop.hidden = hasEnded(job);
+    stop.hidden = !canStop(job);
     setText(stop, isWaiting(job) ? "Cancel" : "Stop");
     stop.setAttribute("aria-disabled", String(job.stop_requested));
     retry.hidden = !canRetry(job);
-    again.hidden = job.status !== "finished";
-    edit.hidden = !hasEnded(job) || !Object.keys(job.arguments).length;
+    again.hidden = !mayChange(job) || job.status !== "finished";
+    edit.hidden = !mayChange(job) || !hasEnded(job) || !Object.keys(job.arguments).length;
     if (focused instanceof HTMLElement && focused.hidden && this.#root.contains(focused))
       Object.values(this.#buttons)
         .find((button) => !button.hidden)

@@ -24,6 +24,7 @@ import { tree } from "./tree.js";
  * @property {string|null} last
  * @property {string|null} last_job
  * @property {number} skipped
+ * @property {Record<"pause"|"resume"|"run", string|null>} links null: the caller's scopes don't allow it
  */
 
 const EXAMPLE = `@task(cron="0 3 * * *", timezone="Europe/Berlin")
@@ -109,6 +110,7 @@ class Card {
   #lastTime = h("span", {});
   #skipped = h("dd", { class: "wait" });
   #note = h("p", { class: "bulk-note", role: "status" });
+  #runNow = this.#button("Run now", () => this.#run());
   #pause = this.#button("Pause", async () => {
     this.show((await tellSchedule(this.#schedule.task, this.#schedule.paused ? "resume" : "pause")).data);
   });
@@ -132,7 +134,7 @@ class Card {
         "div",
         { class: "view-head" },
         h("div", { class: "job-title-line" }, this.#title, this.#stamp),
-        h("div", { class: "toolbar" }, this.#button("Run now", () => this.#run()), this.#pause),
+        h("div", { class: "toolbar" }, this.#runNow, this.#pause),
       ),
       h(
         "p",
@@ -192,10 +194,12 @@ class Card {
 
   /** Show what changes with time, and the task's title. */
   render() {
-    const { task, paused, coming, last, skipped } = this.#schedule;
+    const { task, paused, coming, last, skipped, links } = this.#schedule;
     setText(this.#title, this.#app.titleOf(task));
     this.#stamp.hidden = !paused;
     setText(this.#pause, paused ? "Resume" : "Pause");
+    this.#pause.hidden = links.pause === null;
+    this.#runNow.hidden = links.run === null;
     setText(this.#wait, coming.length ? until(coming[0]) : "none");
     setText(this.#last, last ? ago(last) : "not yet");
     setText(this.#skipped, skipped.toLocaleString());

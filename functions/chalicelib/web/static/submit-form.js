@@ -21,6 +21,7 @@ export class SubmitForm {
   #place = h("div", { class: "arguments" });
   #problems = h("div", { class: "problems", role: "alert" });
   #run = h("button", { type: "submit", class: "run" }, "Run");
+  #looking = h("p", { class: "soft" }, "This token may look at tasks and jobs, not hand in any.");
   #element = h(
     "form",
     { class: "submit-form", novalidate: true, "aria-busy": "true" },
@@ -83,7 +84,7 @@ export class SubmitForm {
     this.#element.replaceChildren(
       this.#picker.element,
       this.#place,
-      h("div", { class: "submit" }, this.#problems, this.#run),
+      h("div", { class: "submit" }, this.#problems, this.#run, this.#looking),
     );
     this.#picker.check(tasks[0].name);
     this.#choose(tasks[0]);
@@ -95,13 +96,15 @@ export class SubmitForm {
     let form = this.#forms.get(task.name);
     if (!form) this.#forms.set(task.name, (form = new SchemaForm(task.schema)));
     this.#problems.replaceChildren();
+    this.#run.hidden = task.links.submit === null;
+    this.#looking.hidden = !this.#run.hidden;
     this.#place.replaceChildren(h("p", { class: "task-description" }, task.description), form.element);
   }
 
   async #submit() {
     const task = this.#chosen;
     const form = task && this.#forms.get(task.name);
-    if (!form) return;
+    if (!form || this.#run.hidden) return;
     this.#problems.replaceChildren();
     this.#wait(1);
     await form.settled();

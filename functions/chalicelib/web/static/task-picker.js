@@ -6,7 +6,12 @@ import { h, uniqueId } from "./dom.js";
 const MANY = 9;
 
 /**
- * @typedef {{name: string, title: string, description: string, schema: import("./schema.js").Schema}} Task
+ * @typedef {object} Task
+ * @property {string} name
+ * @property {string} title
+ * @property {string} description
+ * @property {import("./schema.js").Schema} schema
+ * @property {{submit: string|null}} links null: the caller's scopes don't allow it
  */
 
 export class TaskPicker {

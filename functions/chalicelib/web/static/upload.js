@@ -5,6 +5,8 @@ import { address, ApiError, beginUpload, completeUpload, dropUpload, getUpload }
 /** How often something is tried again, and the milliseconds before the first time, doubled with each. */
 const TRIES = 5;
 const PAUSE = 500;
+/** The longest that an API which says when to come again is waited for, in seconds. */
+const PATIENCE = 30;
 /** A browser digests only what is in memory: of more bytes no SHA-256 is sent. */
 const DIGESTED = 2 ** 27;
 /** Answers below 500 that say nothing against the file: a link that is over, a server in a hurry. */
@@ -110,8 +112,9 @@ export class Upload {
         return await action(tries);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (this.#cancelled || tries === TRIES || !(error.uncertain || PASSING.has(error.status))) throw error;
-        await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** tries));
+        const passing = (error.uncertain || PASSING.has(error.status)) && error.retryAfter <= PATIENCE;
+        if (this.#cancelled || tries === TRIES || !passing) throw error;
+        await new Promise((resolve) => setTimeout(resolve, Math.max(PAUSE * 2 ** tries, error.retryAfter * 1000)));
         if (this.#cancelled) throw error;
       }
     }
