@@ -1,8 +1,8 @@
 """What one worker runs at a time, from the begin of its first job until nothing is left to run.
 
 One plain task, in a process of its own, and beside it as many async tasks as the settings allow, which
-share another process. While a plain task runs that is short, as those before it were, two more jobs are begun,
-so that neither the work-horse nor Redis waits for the other.
+share another process. While a plain task runs that is short, as those before it were, two more jobs are
+begun, so that neither the work-horse nor Redis waits for the other.
 """
 
 from __future__ import annotations

@@ -43,11 +43,9 @@ local function told(status) return execution .. ':' .. status end
 -- A worker's figures, for RQ's readers. Its hash expires when its heartbeats end: one that is made here would stay.
 local function count_run(counter, seconds)
   local name = key('worker', worker)
-  if redis.call('HINCRBY', name, counter, 1) == 1 and redis.call('TTL', name) < 0 then
-    redis.call('DEL', name)
-  else
-    redis.call('HINCRBYFLOAT', name, 'total_working_time', seconds)
-  end
+  if redis.call('EXISTS', name) == 0 then return end
+  redis.call('HINCRBY', name, counter, 1)
+  redis.call('HINCRBYFLOAT', name, 'total_working_time', seconds)
 end
 
 -- Writes the end. Returns the job's new status.

@@ -77,7 +77,10 @@ BUGS = (
         "a lost worker keeps its lease",
         "a late worker",
         frozenset({"no fenced write", "ends are final"}),
-        (Edit("coatcheck/lua/sweep.lua", "release(id, execution, queue, default(job[4], ''))", ""),),
+        (
+            Edit("coatcheck/lua/sweep.lua", "  redis.call('ZREM', KEYS[1], member)\n", ""),
+            Edit("coatcheck/lua/sweep.lua", "release(id, execution, queue, default(job[4], ''))", ""),
+        ),
     ),
     Bug(
         "the lease is never renewed",

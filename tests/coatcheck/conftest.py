@@ -83,8 +83,8 @@ class WorkerByHand:
     ) -> str:
         """Ends a run; returns the job's new status.
 
-        ``following``: begin the next job as that execution; ``ahead``: and others as these, with commas between
-        them, to be run after another; ``piece``: what the task printed last.
+        ``following``: begin the next job as that execution; ``ahead``: and others to be run after another,
+        their executions with commas between them; ``piece``: what the task printed last.
         """
         error = error or JobError("ValueError", "bad value", "Traceback: ...")
         job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.results(job_id)]

@@ -381,7 +381,7 @@ class Jobs(RuleBasedStateMachine):
         further: bool = False,
         ahead: int = 0,
     ) -> None:
-        """``further``: a worker begins the next job in the same step, if one waits; ``ahead``: so many more."""
+        """``further``: a worker begins the next job in the same step, if one waits; ``ahead``: and more."""
         worker, execution, job = self.run(pick, late)
         following = uuid4().hex if further and worker.execution == execution else ""
         behind = [uuid4().hex for _ in range(ahead)] if worker.execution == execution else []
