@@ -143,6 +143,12 @@ IDEMPOTENCY_KEY = parameter(
     "header",
     description="The same key and request again: the same jobs again.",
 )
+REPEAT_KEY = parameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    "header",
+    description="The same key again for the job: it was done, and is only answered.",
+)
 OPTION_PARAMETERS = [parameter(name, schema) for name, schema in OPTIONS.items()]
 NAME = parameter("name", TEXT, "path")
 QUEUE_NAME: Schema = {"type": "string", "pattern": f"^{QUEUE.pattern}$"}
@@ -226,7 +232,7 @@ PATHS: dict[str, Any] = {
             status=202,
             answer=content(ref("Job")),
             job_id="/id",
-            parameters=[JOB_ID_PARAMETER],
+            parameters=[JOB_ID_PARAMETER, REPEAT_KEY],
             problems=(*JOB_PROBLEMS, ConflictError),
         ),
     },
@@ -240,7 +246,7 @@ PATHS: dict[str, Any] = {
             answer=content(ref("Job")),
             job_id="/id",
             headers=("Location", "Retry-After"),
-            parameters=[JOB_ID_PARAMETER],
+            parameters=[JOB_ID_PARAMETER, REPEAT_KEY],
             problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
         )
     },
