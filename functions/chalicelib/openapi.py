@@ -137,15 +137,17 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
     )
 
 
+KEY: Schema = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}
+"""A header has no spaces at its ends."""
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    KEY,
     "header",
     description="The same key and request again: the same jobs again.",
 )
 REPEAT_KEY = parameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    KEY,
     "header",
     description="The same key again for the job: it was done, and is only answered.",
 )
@@ -246,6 +248,7 @@ PATHS: dict[str, Any] = {
             answer=content(ref("Job")),
             job_id="/id",
             headers=("Location", "Retry-After"),
+            ended=True,
             parameters=[JOB_ID_PARAMETER, REPEAT_KEY],
             problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
         )
@@ -423,6 +426,7 @@ PATHS: dict[str, Any] = {
             status=202,
             answer=content(ref("Job")),
             headers=("Location", "Retry-After", *LIMITS),
+            ended=True,
             parameters=[NAME, IDEMPOTENCY_KEY],
             problems=(*SCHEDULE_PROBLEMS, IdempotencyMismatchError, *LIMIT_PROBLEMS),
         )

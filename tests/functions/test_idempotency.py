@@ -108,6 +108,9 @@ def test_a_retry_that_comes_again_with_its_key_runs_nothing_twice(api: Api, work
     worker.run("failed", error=JobError("ValueError", "bad"))
     late = api.post(links["retry"], idempotency_key="k")
     assert (late.status, late.json["status"], late.json["attempt"]) == (200, "failed", 2)
+    described = api.get("/openapi.json").json["paths"]
+    for path in ("/jobs/{id}/retry", "/schedules/{name}/run"):
+        assert {"200", "202"} <= described[path]["post"]["responses"].keys()
     assert api.post(links["retry"], idempotency_key="other").json["status"] == "queued"
 
 
