@@ -3,9 +3,9 @@
 ``python -m benchmarks.breakdown``. The whole is what ``benchmarks.throughput`` measures: one worker process,
 from SIGCONT to the last result, but that the work-horse is not replaced meanwhile. Its parts are measured by
 themselves, in the same round: the scripts by Redis' own statistics, the round trips by a loop of the bare
-scripts, the rest by loops of the product's own functions. What no part explains is the worker's loop, its
-log, and waiting for a core. Parts that the worker does at the same time as others count in full, so the rest
-may be below zero.
+scripts, the rest by loops of the product's own functions. What no part explains is the worker's loop and its
+log. Parts that are done at the same time as others count in full, so the last one is below zero where the
+processes keep each other busy.
 
 The second table is what the system counts meanwhile: processor time of each process, and how often they
 waited, by job.
@@ -48,7 +48,7 @@ TRIPS = "round trips: redis-py, the kernel, the server's loop"
 DECODING = "JSON and zlib: the job read, its result written"
 CALL = "the call: arguments checked, the task, its result as JSON"
 IPC = "to the work-horse and back, without the call"
-REST = "the rest: the worker's loop and log, waiting for a core"
+REST = "the worker's loop and log, less what is done at the same time"
 
 
 def measure(options: Options) -> Report:
