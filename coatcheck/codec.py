@@ -457,4 +457,6 @@ def _error(fields: Mapping[bytes, bytes], record: Mapping[bytes, bytes]) -> JobE
         raise MalformedJobError("its error is not an object")
     packed = record.get(b"exc_string")
     traceback = _inflate(base64.b64decode(packed)).decode() if packed else None
-    return JobError(str(known.get("type", "Error")), str(known.get("message", "")), traceback)
+    kind, message = str(known.get("type", "Error")), str(known.get("message", ""))
+    # RQ's tools get a text in any case: what says nothing more is none.
+    return JobError(kind, message, None if traceback == f"{kind}: {message}" else traceback)
