@@ -14,9 +14,6 @@ from coatcheck.scopes import Scope
 if TYPE_CHECKING:
     from coatcheck.batches import Batch
 
-MAX_SHOWN = 1000
-"""Most jobs that a batch's document shows."""
-
 
 def job_document(job: Job, request: Request) -> dict[str, Any]:
     """All of a job."""
@@ -59,7 +56,7 @@ def batch_document(batch: Batch, request: Request) -> dict[str, Any]:
         "counts": batch.counts,
         "total": batch.total,
         "progress": batch.progress,
-        "jobs": [job_summary(job, request) for job in batch.jobs[:MAX_SHOWN]],
+        "jobs": [job_summary(job, request) for job in batch.jobs],
         "links": {
             "self": request.link("batches", batch.id),
             "jobs": f"{request.link('jobs')}?batch={batch.id}",

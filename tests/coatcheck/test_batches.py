@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from coatcheck import batches
 from coatcheck.adapter import QueueAdapter
 from coatcheck.batches import CANCEL_AT_ONCE, Batch, cancel_jobs
 from coatcheck.doctor import examine
@@ -59,6 +60,74 @@ def test_it_follows_its_jobs(adapter: QueueAdapter, worker: WorkerByHand) -> Non
     ]
     assert [each.status.value for each in seen] == [*["running"] * 4, "finished"]
     assert [each.progress for each in seen] == [0, 0, 0.5, 0.5, 1]
+
+
+@pytest.fixture
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three jobs a batch tells one by one, and counts four more at a time."""
+    monkeypatch.setattr(batches, "SHOWN", 3)
+    monkeypatch.setattr(batches, "COUNT_AT_ONCE", 4)
+
+
+@pytest.mark.usefixtures("in_pieces")
+@pytest.mark.parametrize("access", [Access(), Access("ann", ("odd.*",))])
+def test_of_a_large_one_the_first_jobs_are_told_and_the_others_counted_in_pieces(
+    access: Access,
+    adapter: QueueAdapter,
+    client: redis.Redis,
+    keys: Keys,
+    worker: WorkerByHand,
+    sent: list[bytes],
+) -> None:
+    batch, jobs = submitted(adapter, 12, owner="ann")
+    for outcome in ("finished", "failed", "finished", "finished", "failed"):
+        worker.run(outcome)
+    half, odd, unknown = (worker.begin()[0] for _ in range(3))
+    client.hset(keys.job(half), "progress", '[0.5, "half of it"]')
+    client.hset(keys.job(odd), "progress", "much")
+    client.hset(keys.job(unknown), "status", "new")
+    client.delete(keys.job(jobs[-1].id))
+    adapter.batch(batch)
+    sent.clear()
+    found = adapter.batch(batch, access)
+    assert len(sent) == 1 + 3, "three, and then four, four and one"
+    assert [job.id for job in found.jobs] == [job.id for job in jobs[:3]]
+    assert (found.total, found.status.value) == (12, "running")
+    assert found.counts == {"queued": 3, "started": 2, "finished": 3, "failed": 2}
+    assert found.progress == round((12 - 3 - 2 + 0.5) / 12, 4)
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_what_became_of_a_large_one_follows_from_all_of_its_jobs(
+    adapter: QueueAdapter, worker: WorkerByHand
+) -> None:
+    batch, _ = submitted(adapter, 9)
+    for _ in range(8):
+        worker.run()
+    assert adapter.batch(batch).status == "running"
+    worker.run("failed")
+    assert adapter.batch(batch).status == "failed"
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_one_job_of_another_task_or_owner_counts_wherever_it_is(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys
+) -> None:
+    batch, jobs = submitted(adapter, 9, owner="ann")
+    client.hset(keys.job(jobs[8].id), "owner", "bob")
+    assert adapter.batch(batch, Access("ann")).counts == {"queued": 8}
+    client.hset(keys.job(jobs[7].id), "description", "other.task")
+    for ask in (adapter.batch, adapter.cancel_batch):
+        with pytest.raises(ForbiddenError, match=r"other\.task"):
+            ask(batch, Access("ann", ("odd.*",)))
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_a_large_one_is_canceled_to_the_last(adapter: QueueAdapter) -> None:
+    batch, jobs = submitted(adapter, 9)
+    assert adapter.cancel_batch(batch).counts == {"canceled": len(jobs)}
+    with pytest.raises(ConflictError, match="failed already"):
+        adapter.cancel_batch(batch)
 
 
 def job(status: JobStatus, fraction: float | None = None) -> Job:
