@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from coatcheck.codec import SUMMARY_FIELDS, MalformedJobError, decode_progress, decode_summary
@@ -29,7 +30,9 @@ SHOWN = 1000
 COUNT_AT_ONCE = 2000
 """Jobs that one script counts: others get their turn between two of these."""
 CANCEL_AT_ONCE = 100
-"""Jobs that one script cancels."""
+"""Jobs that one script cancels,"""
+LETS_GO_AT_ONCE = 1000
+"""and jobs that these come after, which it looks at too."""
 
 
 class BatchStatus(StrEnum):
@@ -162,7 +165,31 @@ def cancel_jobs(scripts: Scripts, keys: Keys, jobs: Sequence[Job], access: Acces
 
     What is over stays as it is. Takes what tells this call apart from every other.
     """
-    ids = [job.id for job in jobs]
-    for start in range(0, len(ids), CANCEL_AT_ONCE):
-        first, *others = ids[start : start + CANCEL_AT_ONCE]
+    for first, *others in _portions(_last_first(jobs)):
         scripts.run("cancel", [keys.job(first)], first, *access.script_args(), token, *others)
+
+
+def _last_first(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, each before those that it waits for: so none is set free, or canceled, by another's end."""
+    deferred = {job.id: job for job in jobs if job.status is JobStatus.DEFERRED}
+    sorter = TopologicalSorter({job.id: job.after for job in deferred.values()})
+    try:
+        first_first = [deferred[job_id] for job_id in sorter.static_order() if job_id in deferred]
+    except CycleError:  # planted: what would wait for itself is refused
+        first_first = [*deferred.values()]
+    # The others keep their order, in which they stand on their queue: the script finds them faster so.
+    return [*reversed(first_first), *(job for job in jobs if job.id not in deferred)]
+
+
+def _portions(jobs: Sequence[Job]) -> Iterator[list[str]]:
+    """The ids of the jobs, as many at a time as one script may cancel."""
+    portion: list[str] = []
+    room = LETS_GO_AT_ONCE
+    for job in jobs:
+        if portion and (len(portion) == CANCEL_AT_ONCE or len(job.after) > room):
+            yield portion
+            portion, room = [], LETS_GO_AT_ONCE
+        portion.append(job.id)
+        room -= len(job.after)
+    if portion:
+        yield portion

@@ -245,21 +245,77 @@ def test_jobs_of_others_stay_where_they_are(
     assert {adapter.get(job.id).status for job in jobs} == {JobStatus.QUEUED}
 
 
+@pytest.mark.parametrize("step", [1, -1], ids=["in their order", "the last first"])
 @pytest.mark.parametrize("if_failed", ["cancel", "run"])
-def test_its_jobs_that_come_after_each_other_are_canceled_in_their_order(
-    if_failed: str, adapter: QueueAdapter, client: redis.Redis, keys: Keys, settings: Settings
+@pytest.mark.parametrize(("count", "most"), [(3, 1), (2 * CANCEL_AT_ONCE, 1), (60, 50)])
+def test_each_of_its_jobs_is_canceled_by_the_client_whatever_comes_after_what(
+    step: int,
+    if_failed: str,
+    count: int,
+    most: int,
+    adapter: QueueAdapter,
+    client: redis.Redis,
+    keys: Keys,
+    settings: Settings,
+) -> None:
+    jobs = orders(count)
+    for number in range(1, count):
+        after = tuple(before.id for before in jobs[max(0, number - most) : number])
+        jobs[number] = replace(jobs[number], after=after, if_failed=if_failed)
+    batch = new_job_id()
+    adapter.submit(jobs[::step], batch=batch)
+    found = adapter.cancel_batch(batch)
+    assert found.counts == {"canceled": count}
+    assert {job.error for job in found.jobs} == {None}
+    assert [job.id for job in found.jobs if job.enqueued_at] == [jobs[0].id], "the others were never set free"
+    assert not client.exists(keys.queue("default"), keys.unsettled)
+    adapter.retry(jobs[0].id)
+    assert adapter.batch(batch).counts == {"queued": 1, "canceled": count - 1}
+    adapter.retry(jobs[1].id)
+    assert adapter.get(jobs[1].id).status is JobStatus.DEFERRED
+    assert examine(client, settings, pause=0, healing=0) == []
+
+
+def test_what_comes_after_a_job_that_runs_is_canceled_by_the_client_too(
+    adapter: QueueAdapter, worker: WorkerByHand
+) -> None:
+    first, second = orders(2)
+    batch = new_job_id()
+    adapter.submit([first, replace(second, after=(first.id,))], batch=batch)
+    job_id, execution = worker.begin()
+    assert adapter.cancel_batch(batch).counts == {"started": 1, "canceled": 1}
+    worker.end(job_id, execution, "stopped")
+    adapter.retry(first.id)
+    assert adapter.batch(batch).counts == {"queued": 1, "canceled": 1}
+
+
+def test_jobs_that_come_after_many_are_canceled_fewer_at_a_time(
+    adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch, sent: list[bytes]
+) -> None:
+    warm_up, _ = submitted(adapter, 1)
+    adapter.cancel_batch(warm_up)
+    monkeypatch.setattr(batches, "LETS_GO_AT_ONCE", 7)
+    jobs = orders(9)
+    ids = tuple(each.id for each in jobs)
+    jobs += [replace(each, after=ids[:3]) for each in orders(5)] + [replace(orders(1)[0], after=ids)]
+    batch = new_job_id()
+    adapter.submit(jobs, batch=batch)
+    sent.clear()
+    assert adapter.cancel_batch(batch).counts == {"canceled": 15}
+    assert len(sent) == 1 + 4 + 1, "that after nine; two and two after three each; and the rest"
+
+
+def test_planted_jobs_that_wait_for_each_other_are_canceled(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys
 ) -> None:
     first, second, third = orders(3)
-    second = replace(second, after=(first.id,), if_failed=if_failed)
-    third = replace(third, after=(second.id,))
     batch = new_job_id()
-    adapter.submit([first, second, third], batch=batch)
+    adapter.submit(
+        [first, replace(second, after=(first.id,)), replace(third, after=(first.id,))], batch=batch
+    )
+    for one, other in ((second, third), (third, second)):
+        client.hset(keys.job(one.id), "dependency_ids", f'["{other.id}"]')
     assert adapter.cancel_batch(batch).counts == {"canceled": 3}
-    assert not client.exists(keys.queue("default"))
-    adapter.retry(first.id)
-    back = adapter.batch(batch).counts
-    assert back == ({"queued": 1, "deferred": 2} if if_failed == "cancel" else {"queued": 1, "canceled": 2})
-    assert examine(client, settings, pause=0, healing=0) == []
 
 
 def test_there_is_nothing_to_cancel_twice(adapter: QueueAdapter) -> None:
