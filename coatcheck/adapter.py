@@ -163,23 +163,25 @@ class QueueAdapter:
 
         return open_desk(self._redis, self._keys, self._settings, self.get)
 
-    def cancel(self, job_id: str, access: Access = EVERYTHING) -> Job:
+    def cancel(self, job_id: str, access: Access = EVERYTHING, *, idempotency_key: str | None = None) -> Job:
         """Cancel a job that waits; ask for the stop of one that runs. In one round trip.
 
-        Raises UnknownJobError, ForbiddenError as ``get``; ConflictError: the job is over.
+        The same call with the same idempotency key again changes nothing. Raises UnknownJobError,
+        ForbiddenError as ``get``; ConflictError: the job is over.
         """
-        return self._run("cancel", job_id, access, _token())
+        return self._run("cancel", job_id, access, _token(idempotency_key))
 
-    def retry(self, job_id: str, access: Access = EVERYTHING) -> Job:
+    def retry(self, job_id: str, access: Access = EVERYTHING, *, idempotency_key: str | None = None) -> Job:
         """Run a failed, stopped or canceled job again, with the same arguments.
 
-        In one round trip, with a callback in two.
+        In one round trip, with a callback in two. The same call with the same idempotency key again changes
+        nothing.
 
         It counts like a submission by the job's owner. Raises UnknownJobError, ForbiddenError as ``get``;
         ConflictError: the job is in another state; QueueFullError, RateLimitedError, TooManyWaitingError: a
         limit.
         """
-        args = [_token(), self._limits_text]
+        args = [_token(idempotency_key), self._limits_text]
         answer = self._ask("retry", job_id, access, *args)
         if answer[0] == b"callback":
             url, queue, owner = map(as_text, answer[1:])
@@ -484,9 +486,12 @@ def _checked(job_id: str) -> str:
     return job_id
 
 
-def _token() -> str:
-    """Tells a call apart from every other, so that redis-py may repeat it when its answer is lost."""
-    return secrets.token_hex(8)
+def _token(key: str | None = None) -> str:
+    """Tells a call apart from every other, so that redis-py may repeat it when its answer is lost.
+
+    Takes the key by which the caller of the API does so too, None: there is none.
+    """
+    return secrets.token_hex(8) if key is None else hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _unknown(job_id: str) -> UnknownJobError:

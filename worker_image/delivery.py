@@ -111,9 +111,9 @@ class Delivery:
         names, arguments = end.ending.step(self._keys, self._settings, end.following or NOTHING)
         self._outbox.send("finish", names, *arguments)
 
-    def answered(self) -> bool:
-        """Whether the oldest of the ends that were sent is answered."""
-        return self._outbox.answered()
+    def answered(self, readable: bool | None) -> bool:
+        """Whether the oldest of the ends that were sent is answered. Takes what the outbox does."""
+        return self._outbox.answered(readable)
 
     def answer(self, end: UnrecordedEnd) -> Ended:
         """The answer to the oldest end that was sent."""
@@ -158,7 +158,7 @@ class UnrecordedEnd:
     @property
     def asks(self) -> int:
         """How many jobs are begun with it, if as many wait."""
-        return 0 if self.following is None else bool(self.following.run) + bool(self.following.ahead)
+        return 0 if self.following is None else bool(self.following.run) + len(self.following.ahead)
 
     def leave(self, error: RedisError) -> str:
         """Give up. Returns what becomes of the job, in words."""

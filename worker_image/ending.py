@@ -36,13 +36,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """Executions as which the jobs that wait next are begun when a run ends; '': none.
+    """Executions as which the jobs that wait next are begun when a run ends.
 
-    ``run``: it is run at once. ``ahead``: it is run after what its worker runs by then.
+    ``run``: it is run at once; '': none. ``ahead``: they are run after what their worker runs by then.
     """
 
     run: str = ""
-    ahead: str = ""
+    ahead: tuple[str, ...] = ()
 
 
 NOTHING = Following()
@@ -132,7 +132,7 @@ class Ending:
             settings.worker_unknown_task_wait,
             self.progress,
             following.run,
-            following.ahead,
+            ",".join(following.ahead),
             settings.worker_lease,
             settings.max_log,
             *(part for piece in self.pieces for part in (piece.number, piece.text, "1" if piece.cut else "")),

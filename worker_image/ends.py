@@ -90,12 +90,13 @@ class Ends:
                 continue
             self._recorded(end, ended)
 
-    def hear(self) -> None:
-        """Take in what Redis has answered."""
+    def hear(self, readable: bool | None) -> None:
+        """Take in what Redis has answered. Takes whether it has; None: nobody knows."""
         try:
-            while self._delivery.answered():
+            while self._delivery.answered(readable):
                 ended = self._delivery.answer(self._sent[0])
                 self._recorded(self._sent.popleft(), ended)
+                readable = None
         except RedisError:
             self._repeat()
 

@@ -49,6 +49,7 @@ class HorseProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            bufsize=0,
             pass_fds=[theirs.fileno(), lifeline, answers],
             start_new_session=True,
         )
@@ -167,16 +168,14 @@ class HorseProcess:
         size = 0
         # Bounded, so that a task that prints without end can't keep the worker from renewing its lease.
         while size < 16 * READ_SIZE:
-            with suppress(BlockingIOError):
-                data = os.read(self._output.fileno(), READ_SIZE)
-                if not data:
-                    with suppress(KeyError):
-                        self._selector.unregister(self._output)
-                    break
-                chunks.append(data)
-                size += len(data)
-                continue
-            break
+            data = self._output.read(READ_SIZE)
+            if data == b"":
+                with suppress(KeyError):
+                    self._selector.unregister(self._output)
+            if not data:
+                break
+            chunks.append(data)
+            size += len(data)
         return self._decoder.decode(b"".join(chunks)) if chunks else ""
 
     def _epitaph(self) -> str:

@@ -38,6 +38,8 @@ class Horses:
         self._plain: HorseProcess | None = None
         self._concurrent: HorseProcess | None = None
         self._retired: list[HorseProcess] = []
+        self.elsewhere = False
+        """Whether there was something to read for others, as of the last events."""
 
     @property
     def plain(self) -> HorseProcess:
@@ -78,10 +80,13 @@ class Horses:
     def events(self, timeout: float) -> Iterator[tuple[HorseProcess, Event]]:
         """What the horses reported within ``timeout`` seconds, at once when there is something."""
         found: dict[HorseProcess, list[object]] = {}
+        self.elsewhere = False
         for key, _ in self._selector.select(timeout):
             if key.data is None:
                 self._wake_reader.recv(READ_SIZE)
-            elif key.data is not ELSEWHERE:
+            elif key.data is ELSEWHERE:
+                self.elsewhere = True
+            else:
                 found.setdefault(key.data, []).append(key.fileobj)
         for horse, ends in found.items():
             for run, event in horse.hear(ends):

@@ -53,12 +53,17 @@ class Outbox:
             raise
         self._sent.append(time.monotonic())
 
-    def answered(self) -> bool:
-        """Whether an answer is there, or will never be. Raises RedisError: nothing is on its way any more."""
+    def answered(self, readable: bool | None = None) -> bool:
+        """Whether an answer is there. Takes whether its socket has something to read; None: it is asked.
+
+        Raises RedisError: nothing is on its way any more.
+        """
         if self._connection is None:
             return False
         try:
-            if self._connection.can_read(timeout=0):
+            if readable is None:
+                readable = bool(self._sent) and self._connection.can_read(timeout=0)
+            if readable:
                 if not self._sent:
                     raise ConnectionError("the server has closed the connection")
                 return True

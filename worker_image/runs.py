@@ -1,8 +1,8 @@
 """What one worker runs at a time, from the begin of its first job until nothing is left to run.
 
 One plain task, in a process of its own, and beside it as many async tasks as the settings allow, which
-share another process. While a plain task runs that is short, as those before it were, one more job is begun,
-so that the work-horse need not wait for Redis between two jobs.
+share another process. While a plain task runs that is short, as those before it were, two more jobs are
+begun, so that neither the work-horse nor Redis waits for the other.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ TIMEOUT_GRACE = 5.0
 CANCEL_GRACE = 5.0
 """Seconds in which an async task that is to be stopped may end by itself, before its process is killed."""
 SHORT_SECONDS = 0.05
-"""A plain task that takes longer has no job begun ahead behind it; one that was is given back."""
+"""A plain task that takes longer has no job begun ahead behind it; those that were are given back."""
+AHEAD = 2
+"""Most plain jobs that are begun ahead. With one, worker and Redis wait for each other in turn."""
 
 log = logging.getLogger("coatcheck.worker")
 
@@ -141,7 +143,7 @@ class Runs:
         self._children.submit()
         # Before its end is recorded: the work-horse has the next job meanwhile.
         self._start_waiting()
-        self._ends.hear()
+        self._ends.hear(self._horses.elsewhere)
         now = time.monotonic()
         self._renew(now)
         self._obey(now)
@@ -258,18 +260,20 @@ class Runs:
         beside = len(self._running) + len(self._waiting) - (self._plain is not None)
         return max(0, self._settings.worker_concurrency - beside)
 
-    def _plain_waits(self) -> bool:
-        return any(not run.concurrent for run in self._waiting)
+    def _plain_waits(self) -> int:
+        """How many jobs wait for the process that runs one at a time."""
+        return sum(not run.concurrent for run in self._waiting)
 
     def _following(self) -> Following:
         """What to begin in the step that records an end."""
         coming = self._ends.coming
         room = self._concurrent_room() - coming
-        if room <= 0 or self._taker or self._plain_waits():
+        if room <= 0 or self._taker or (self._plain is None and self._plain_waits()):
             return NOTHING
-        held = coming + (self._plain is not None)
-        ahead = new_execution() if self._short and held < 2 and room > 1 - held else ""
-        return Following("" if held else new_execution(), ahead)
+        held = coming + (self._plain is not None) + self._plain_waits()
+        run = "" if held else new_execution()
+        ahead = min(AHEAD + 1 - max(1, held), room - bool(run)) if self._short else 0
+        return Following(run, tuple(new_execution() for _ in range(ahead)))
 
     def _take_beside(self) -> None:
         """Take a job beside the async tasks that run."""
@@ -284,7 +288,11 @@ class Runs:
             self._short = False
         elif self._horses.plain.ready:
             return
-        for run in [run for run in self._waiting if not run.concurrent]:
+        self._return([run for run in self._waiting if not run.concurrent])
+
+    def _return(self, runs: list[Run]) -> None:
+        """Give back jobs that were begun, the last one first: each goes to the head of its queue."""
+        for run in reversed(runs):
             self._waiting.remove(run)
             self._ends.add(run, Outcome.returned())
 
@@ -372,9 +380,7 @@ class Runs:
                 self._waiting.remove(run)
                 self._ends.add(run, outcome)
         if self._orders.stop:
-            for run in self._waiting:
-                self._ends.add(run, Outcome.returned())
-            self._waiting.clear()
+            self._return(list(self._waiting))
         if self._orders.overdue(now):
             for horse in {running.horse for running in self._running.values()}:
                 self._kill(horse, {each: _interrupted(each.run) for each in self._of(horse)})

@@ -8,8 +8,8 @@
         ticket = client.tasks.examples.count_slowly(to=3)
         print(ticket.result(timeout=60))
 
-``AsyncClient`` is the same for asyncio. Both need httpx only: ``pip install 'coatcheck[client]'``. What the
-API refuses is raised as the error of ``coatcheck.errors`` that has the problem's name.
+``AsyncClient`` is the same for asyncio. Both need httpx only: ``pip install '/path/to/coatcheck[client]'``.
+What the API refuses is raised as the error of ``coatcheck.errors`` that has the problem's name.
 """
 
 from coatcheck.client.async_client import AsyncClient

@@ -121,13 +121,11 @@ class Api:
 
     def cancel(self, job_id: str) -> Flow[Seen]:
         """Cancel a job that waits, stop one that runs."""
-        answer = yield from self._send(Call("DELETE", path("jobs", job_id)))
-        return seen(read(answer), answer)
+        return self._once("DELETE", path("jobs", job_id))
 
     def retry(self, job_id: str) -> Flow[Seen]:
         """Run a job again."""
-        answer = yield from self._send(Call("POST", path("jobs", job_id, "retry")))
-        return seen(read(answer), answer)
+        return self._once("POST", path("jobs", job_id, "retry"))
 
     def log(self, job_id: str, after: str = "") -> Flow[dict[str, Any]]:
         """A page of a job's log: ``text``, ``next``, ``ended``, ``cut``."""
@@ -166,11 +164,7 @@ class Api:
 
     def run_schedule(self, task: str, key: str | None) -> Flow[Seen]:
         """Submit a job of a periodic task, once: with a key of its own unless one is given."""
-        headers = {"Idempotency-Key": key or new_key()}
-        answer = yield from self._send(
-            Call("POST", path("schedules", task, "run"), headers=headers, repeatable=True)
-        )
-        return seen(read(answer), answer)
+        return self._once("POST", path("schedules", task, "run"), key)
 
     def health(self) -> Flow[dict[str, Any]]:
         """What /health says; that the API is ailing is an answer."""
@@ -188,6 +182,12 @@ class Api:
             self._schemas[order.task] = (yield from self.document("tasks", order.task))["schema"]
         files = Files(self._schemas[order.task], lambda source: upload(self, source))
         return replace(order, arguments=(yield from files.uploaded(order.arguments)))
+
+    def _once(self, method: str, where: str, key: str | None = None) -> Flow[Seen]:
+        """Do something about a job, once however often it has to be sent: with a key unless one is given."""
+        headers = {"Idempotency-Key": key or new_key()}
+        answer = yield from self._send(Call(method, where, headers=headers, repeatable=True))
+        return seen(read(answer), answer)
 
     def _post(self, where: str, document: Mapping[str, Any]) -> Flow[dict[str, Any]]:
         headers = {"Content-Type": "application/json"}

@@ -9,10 +9,11 @@ local member = id .. ':' .. execution
 if redis.call('ZSCORE', KEYS[3], member) then
   even_when_full()
   redis.call('ZADD', KEYS[3], string.format('%.6f', now + lease), member)
-  return to_run(id)
+  return to_run(job_named(id))
 end
 if redis.call('LREM', KEYS[2], 1, id) == 0 then return {} end
-if job_fields(id, 'status')[1] ~= 'queued' then return {} end
+local job = job_named(id)
+if job.status ~= 'queued' then return {} end
 
 show_state(worker, 'busy')
-return begin(id, queue, worker, execution, lease)
+return begin(id, job, queue, worker, execution, lease)

@@ -22,8 +22,8 @@ for _, member in ipairs(found) do
   local id, execution = string.match(member, '^([^:]*):(.*)$')
   local job_key = key('job', id or '')
   local job = job_fields(id or '', 'status', 'origin', 'execution', 'worker_name', 'at_most_once', 'failure_ttl')
+  redis.call('ZREM', KEYS[1], member)
   if not id or not job[1] or not job[2] then
-    redis.call('ZREM', KEYS[1], member)
     if id then
       local worker = redis.call('HGET', key('execution', member), 'worker_name')
       for _, queue in ipairs(redis.call('SMEMBERS', prefix .. ':queues')) do
@@ -58,7 +58,7 @@ for _, member in ipairs(found) do
         redis.call('HSET', job_key, 'error', err)
         append(key('results', id), 'MAXLEN', 10, '*', 'type', '2', 'exc_string', text,
           'worker_name', default(job[4], ''))
-        finish(id, queue, outcome, 'failed', ttl_of(job[6], 604800))
+        finish(id, job_named(id, unpack(END_FIELDS)), queue, outcome, 'failed', ttl_of(job[6], 604800))
       end
       done[#done + 1] = id
       done[#done + 1] = outcome

@@ -14,6 +14,10 @@ from coatcheck.scopes import Scope
 if TYPE_CHECKING:
     from coatcheck.batches import Batch
 
+MAX_MESSAGE = 500
+"""Most characters of an error's message in a list: with all of them a thousand jobs that failed would be more
+than the 6 MB that Lambda answers."""
+
 
 def job_document(job: Job, request: Request) -> dict[str, Any]:
     """All of a job."""
@@ -37,12 +41,13 @@ def sees_tracebacks(request: Request) -> bool:
 
 
 def job_summary(job: Job, request: Request) -> dict[str, Any]:
-    """A job in a list: all but arguments, result, traceback and children, which may be large."""
+    """A job in a list: all but what may be large, so without arguments, result, traceback and children."""
     document = job_document(job, request)
     for name in ("arguments", "result", "result_file", "children"):
         del document[name]
-    if document["error"]:
-        del document["error"]["traceback"]
+    if error := document["error"]:
+        del error["traceback"]
+        error["message"] = _cut(error["message"])
     return document
 
 
@@ -78,3 +83,8 @@ def task_document(task: TaskSpec, request: Request, context: Context) -> dict[st
         "result": task.result,
         "links": {"self": address, "submit": request.allowed(address, Scope.SUBMIT)},
     }
+
+
+def _cut(message: str) -> str:
+    """The beginning of a message, that ends with an ellipsis if there is more."""
+    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 1]}…"

@@ -79,14 +79,16 @@ def get_job(request: Request) -> Answer:
 
 def stop_job(request: Request) -> Answer:
     """Cancel a job that waits, ask for the stop of one that runs."""
-    job = current().adapter.cancel(request.parameters["id"], request.caller.access)
+    key = idempotency_key(request)
+    job = current().adapter.cancel(request.parameters["id"], request.caller.access, idempotency_key=key)
     observe.note([job])
     return json_answer(job_document(job, request), 202, PRIVATE | retry_after(job))
 
 
 def retry_job(request: Request) -> Answer:
     """Run a failed, stopped or canceled job again."""
-    job = current().adapter.retry(request.parameters["id"], request.caller.access)
+    key = idempotency_key(request)
+    job = current().adapter.retry(request.parameters["id"], request.caller.access, idempotency_key=key)
     observe.note([job])
     return accepted(job, request)
 

@@ -137,11 +137,19 @@ def submit_operation(task: TaskSpec) -> dict[str, Any]:
     )
 
 
+KEY: Schema = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}
+"""A header has no spaces at its ends."""
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    KEY,
     "header",
     description="The same key and request again: the same jobs again.",
+)
+REPEAT_KEY = parameter(
+    "Idempotency-Key",
+    KEY,
+    "header",
+    description="The same key again for the job: it was done, and is only answered.",
 )
 OPTION_PARAMETERS = [parameter(name, schema) for name, schema in OPTIONS.items()]
 NAME = parameter("name", TEXT, "path")
@@ -226,7 +234,7 @@ PATHS: dict[str, Any] = {
             status=202,
             answer=content(ref("Job")),
             job_id="/id",
-            parameters=[JOB_ID_PARAMETER],
+            parameters=[JOB_ID_PARAMETER, REPEAT_KEY],
             problems=(*JOB_PROBLEMS, ConflictError),
         ),
     },
@@ -240,7 +248,8 @@ PATHS: dict[str, Any] = {
             answer=content(ref("Job")),
             job_id="/id",
             headers=("Location", "Retry-After"),
-            parameters=[JOB_ID_PARAMETER],
+            ended=True,
+            parameters=[JOB_ID_PARAMETER, REPEAT_KEY],
             problems=(*JOB_PROBLEMS, ConflictError, *LIMIT_PROBLEMS),
         )
     },
@@ -417,6 +426,7 @@ PATHS: dict[str, Any] = {
             status=202,
             answer=content(ref("Job")),
             headers=("Location", "Retry-After", *LIMITS),
+            ended=True,
             parameters=[NAME, IDEMPOTENCY_KEY],
             problems=(*SCHEDULE_PROBLEMS, IdempotencyMismatchError, *LIMIT_PROBLEMS),
         )

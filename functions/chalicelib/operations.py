@@ -118,9 +118,9 @@ def operation(
     """An operation.
 
     Takes its scope, the content of the answer and its status; ``cached``: it has an ETag; ``ended``: it
-    answers 200 where the client has waited for the job's end; the problems beside those that any operation
-    may answer; ``others``: responses that are no problems; ``job_id``: where the answer has a job's id, as a
-    JSON Pointer.
+    answers 200 where the job has ended by then, since the client waited or came again with its key; the
+    problems beside those that any operation may answer; ``others``: responses that are no problems;
+    ``job_id``: where the answer has a job's id, as a JSON Pointer.
     """
     success: dict[str, Any] = {"description": summary + ".", **answer}
     if headers:

@@ -315,7 +315,10 @@ SHARED: dict[str, Schema] = {
         "The checksums of an upload's parts, to be compared.",
         optional=("parts",),
     ),
-    "JobSummary": record(SUMMARY, "A job without arguments, result, traceback and children."),
+    "JobSummary": record(
+        SUMMARY,
+        "A job without arguments, result, traceback and children; of a message the first 500 characters.",
+    ),
     "JobList": record({"jobs": array(ref("JobSummary")), "next": TEXT_OR_NULL}),
     "Form": {
         "type": "object",

@@ -277,6 +277,7 @@ def test_initial_values_win_over_defaults(form: Form) -> None:
     ("schema", "typed", "detail"),
     [
         ({"type": "integer"}, "", "needs a value"),
+        ({"type": "string", "minLength": 1}, "", "needs a value"),
         ({"type": "string", "format": "date"}, "", "needs a value"),
         ({}, "{not json", "not JSON"),
     ],

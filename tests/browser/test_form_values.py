@@ -74,7 +74,8 @@ def test_a_job_gets_what_was_entered(desk: Desk, kind: Kind, data: st.DataObject
     value, steps = data.draw(kind.entries)
     note(f"{kind.schema}\n{steps}")
     schema = {"type": "object", "properties": {"value": kind.schema}, "required": ["value"]}
-    task = {"name": ECHO, "title": "Echo", "description": "", "schema": schema}
+    links = {"submit": f"/tasks/{ECHO}"}
+    task = {"name": ECHO, "title": "Echo", "description": "", "schema": schema, "links": links}
     desk.page.route(f"{desk.url}tasks", lambda route: route.fulfill(json={"tasks": [task]}))
     desk.page.goto(desk.url)
     desk.page.evaluate("sessionStorage.clear()")  # the tickets of the example before

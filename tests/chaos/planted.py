@@ -62,8 +62,8 @@ BUGS = (
             ),
             Edit(
                 "coatcheck/lua/finish.lua",
-                "if not redis.call('ZSCORE', KEYS[2], member) then",
-                "if false then",
+                "if redis.call('ZREM', KEYS[2], member) == 0 then",
+                "redis.call('ZREM', KEYS[2], member)\nif false then",
             ),
         ),
     ),
@@ -77,7 +77,10 @@ BUGS = (
         "a lost worker keeps its lease",
         "a late worker",
         frozenset({"no fenced write", "ends are final"}),
-        (Edit("coatcheck/lua/sweep.lua", "release(id, execution, queue, default(job[4], ''))", ""),),
+        (
+            Edit("coatcheck/lua/sweep.lua", "  redis.call('ZREM', KEYS[1], member)\n", ""),
+            Edit("coatcheck/lua/sweep.lua", "release(id, execution, queue, default(job[4], ''))", ""),
+        ),
     ),
     Bug(
         "the lease is never renewed",
@@ -116,7 +119,7 @@ BUGS = (
             # Each job is taken from the queue, not begun in the step that ends the one before.
             Edit(
                 "worker_image/runs.py",
-                'return Following("" if held else new_execution(), ahead)',
+                "return Following(run, tuple(new_execution() for _ in range(ahead)))",
                 "return NOTHING",
             ),
             Edit(

@@ -56,14 +56,27 @@ def test_a_submission_is_repeated_with_its_own_key(to: Opening, pauses: list[flo
     assert api.requests[-1].headers["idempotency-key"] != api.requests[0].headers["idempotency-key"]
 
 
+@pytest.mark.parametrize("fault", [UNAVAILABLE, BROKEN])
 @pytest.mark.parametrize("name", ["cancel", "retry"])
-def test_what_may_have_been_done_is_not_repeated(to: Opening, pauses: list[float], name: str) -> None:
+def test_so_is_what_is_done_about_a_job(to: Opening, pauses: list[float], name: str, fault: Scripted) -> None:
+    on, api = to(job(), fault, job(status="queued"))
+    ticket = on.do(on.client.ticket(JOB["id"]))
+    assert on.do(getattr(ticket, name)()).status == "queued"
+    _, first, second = api.requests
+    assert first.url == second.url and first.method == second.method
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    on.do(getattr(ticket, name)())
+    assert api.requests[-1].headers["idempotency-key"] != first.headers["idempotency-key"]
+    assert len(pauses) == 1
+
+
+def test_what_may_have_been_done_is_not_repeated(to: Opening, pauses: list[float]) -> None:
     for fault, error in ((UNAVAILABLE, UnavailableError), (BROKEN, ConnectionFailedError)):
-        on, api = to(job(), fault)
-        ticket = on.do(on.client.ticket(JOB["id"]))
+        on, api = to(httpx.Response(200, json={"id": JOB["id"], "status": "running", "jobs": []}), fault)
+        batch = on.do(on.client.batch(JOB["id"]))
         with pytest.raises(error):
-            on.do(getattr(ticket, name)())
-        assert len(api.requests) == 2
+            on.do(batch.cancel())
+        assert [request.method for request in api.requests] == ["GET", "DELETE"]
     assert pauses == []
 
 

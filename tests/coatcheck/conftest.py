@@ -79,10 +79,12 @@ class WorkerByHand:
         queue: str = "default",
         following: str = "",
         ahead: str = "",
+        piece: str = "",
     ) -> str:
         """Ends a run; returns the job's new status.
 
-        ``following``: begin the next job as that execution; ``ahead``: and one to be run after another.
+        ``following``: begin the next job as that execution; ``ahead``: and others to be run after another,
+        their executions with commas between them; ``piece``: what the task printed last.
         """
         error = error or JobError("ValueError", "bad value", "Traceback: ...")
         job_keys = [self.keys.job(job_id), self.keys.leases, self.keys.results(job_id)]
@@ -91,8 +93,9 @@ class WorkerByHand:
         packed = text, encode_traceback(error.traceback or "")
         told = encode_error(error)
         ids, further = (job_id, execution, queue, self.name), ("", following, ahead, self.lease, self.max_log)
+        pieces = (self.pieces + 1, piece, "") if piece else ()
         status, *begun = self.scripts.run(
-            "finish", job_keys, *ids, outcome, *packed, told, delay, 600, *further
+            "finish", job_keys, *ids, outcome, *packed, told, delay, 600, *further, *pieces
         )
         self.begun = {as_text(told[1]): as_text(told[0]) for told in begun}
         self.next = self.begun.get(following, "")

@@ -36,7 +36,7 @@ def run(submit: Submit, worker: WorkerByHand, client: redis.Redis, keys: Keys) -
 def test_its_end_is_not_recorded(
     outcome: str, run: tuple[str, str], worker: WorkerByHand, client: redis.Redis, keys: Keys
 ) -> None:
-    assert worker.end(*run, outcome) == "lost"
+    assert worker.end(*run, outcome, piece="the last line") == "lost"
     assert left(client, keys) == set()
 
 

@@ -369,7 +369,7 @@ class Jobs(RuleBasedStateMachine):
         delay=st.sampled_from([0, 60]),
         again=st.booleans(),
         further=st.booleans(),
-        ahead=st.booleans(),
+        ahead=st.integers(0, 2),
     )
     def finish(
         self,
@@ -379,13 +379,13 @@ class Jobs(RuleBasedStateMachine):
         delay: int = 0,
         again: bool = False,
         further: bool = False,
-        ahead: bool = False,
+        ahead: int = 0,
     ) -> None:
-        """``further``: a worker begins the next job in the same step, if one waits; ``ahead``: one more."""
+        """``further``: a worker begins the next job in the same step, if one waits; ``ahead``: and more."""
         worker, execution, job = self.run(pick, late)
         following = uuid4().hex if further and worker.execution == execution else ""
-        behind = uuid4().hex if ahead and worker.execution == execution else ""
-        coming = waiting = None
+        behind = [uuid4().hex for _ in range(ahead)] if worker.execution == execution else []
+        coming, begun = None, {}
         if outcome == "unknown":
             delay = 60
         if self.holds(job, execution):
@@ -395,13 +395,17 @@ class Jobs(RuleBasedStateMachine):
             job.ended = (execution, str(job.status))
             job.execution, job.lease_over, job.stop_requested = "", False, False
             coming = self.begin_next(worker, following)
-            waiting = self.begin_next(worker, behind, ahead=True)
+            for name in behind:
+                waiting = self.begin_next(worker, name, ahead=True)
+                if waiting is None:
+                    break
+                begun[name] = waiting.id
         expected = job.ended[1] if job.ended[0] == execution else "lost"
         for _ in range(1 + again):
-            how: dict[str, Any] = {"result": job.id, "delay": delay, "following": following, "ahead": behind}
+            how: dict[str, Any] = {"result": job.id, "delay": delay, "following": following}
+            how["ahead"] = ",".join(behind)
             assert worker.hand.end(job.id, execution, outcome, **how) == expected
-            begun = {following: coming, behind: waiting}
-            assert worker.hand.begun == {name: each.id for name, each in begun.items() if each is not None}
+            assert worker.hand.begun == begun | ({following: coming.id} if coming is not None else {})
         if worker.execution == execution:
             worker.forget()
         # What was begun ahead is ended by its worker as any run of the past is.
@@ -729,7 +733,7 @@ def test_every_transition_of_the_table_happens_as_it_says(make_machine: Callable
     do("finish", further=True, again=True)
     do("finish", further=True)
     do("submit", "submit", "submit", "take", "begin")
-    do("finish", further=True, ahead=True, again=True)
+    do("finish", further=True, ahead=1, again=True)
     do("finish", outcome="returned")
     do("finish", outcome="suspect")
     do(*["take", "begin", "finish"] * 2)

@@ -7,7 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from coatcheck.adapter import QueueAdapter
-from tests.functions.client import FORM, Api
+from coatcheck.job import JobError
+from tests.coatcheck.conftest import WorkerByHand, worker
+from tests.functions.client import FORM, Api, Reply
+
+__all__ = ["worker"]
 
 TASK = "/tasks/examples.count_slowly"
 
@@ -79,3 +83,47 @@ def test_two_callers_do_not_share_their_keys(api: Api, change: Callable[..., Non
         api.authorizer = {"principalId": caller, "scopes": "submit", "tasks": "*"}
         ids.add(api.post(TASK, {}, idempotency_key="k").json["id"])
     assert len(ids) == 2
+
+
+def test_a_cancel_that_comes_again_with_its_key_is_only_answered(api: Api) -> None:
+    job = api.post(TASK, {}).json["links"]["self"]
+
+    def cancel(key: str) -> Reply:
+        return api.request("DELETE", job, headers={"idempotency-key": key})
+
+    first = cancel("k")
+    assert (first.status, first.json["status"]) == (202, "canceled")
+    again = cancel("k")
+    assert (again.status, again.json) == (202, first.json)
+    assert cancel("other").is_problem(409, "conflict")
+    assert api.delete(job).is_problem(409, "conflict")
+    assert cancel("").is_problem(400, "invalid-request")
+
+
+def test_a_retry_that_comes_again_with_its_key_runs_nothing_twice(api: Api, worker: WorkerByHand) -> None:
+    links = api.post(TASK, {}).json["links"]
+    worker.run("failed", error=JobError("ValueError", "bad"))
+    assert api.post(links["retry"], idempotency_key="k").json["status"] == "queued"
+    assert api.post(links["retry"], idempotency_key="k").json["status"] == "queued"
+    worker.run("failed", error=JobError("ValueError", "bad"))
+    late = api.post(links["retry"], idempotency_key="k")
+    assert (late.status, late.json["status"], late.json["attempt"]) == (200, "failed", 2)
+    described = api.get("/openapi.json").json["paths"]
+    for path in ("/jobs/{id}/retry", "/schedules/{name}/run"):
+        assert {"200", "202"} <= described[path]["post"]["responses"].keys()
+    assert api.post(links["retry"], idempotency_key="other").json["status"] == "queued"
+
+
+def test_another_callers_key_is_another_key(
+    api: Api, worker: WorkerByHand, change: Callable[..., None]
+) -> None:
+    change(auth="tokens")
+
+    def as_caller(name: str) -> Api:
+        api.authorizer = {"principalId": name, "scopes": "admin", "tasks": "*"}
+        return api
+
+    links = as_caller("ann").post(TASK, {}).json["links"]
+    for name in ("ann", "ben"):
+        worker.run("failed", error=JobError("ValueError", "bad"))
+        assert as_caller(name).post(links["retry"], idempotency_key="k").json["status"] == "queued"

@@ -54,6 +54,9 @@ class ScriptedHorse:
 class ScriptedHorses:
     """The one scripted horse, as the worker's set of them."""
 
+    elsewhere = None
+    """Nobody knows whether Redis has answered: the connection is asked."""
+
     def __init__(self, horse: ScriptedHorse) -> None:
         self.plain = self.concurrent = horse
         self.tasks, self.asynchronous = horse.tasks, horse.asynchronous

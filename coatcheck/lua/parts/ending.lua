@@ -22,24 +22,27 @@ local function call_back(id, delivery, ttl)
   return math.max(ttl, 86400)
 end
 
+-- What its end asks of a job.
+local END_FIELDS = {'owner', 'delivery', 'dependency_ids', 'batch', 'failed_dependency', 'log_size'}
+
 -- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
--- Scripts that use it see to what comes after the job with `settle`.
-local function finish(id, queue, status, registry, ttl)
-  local job = redis.call('HMGET', key('job', id), 'delivery', 'dependency_ids', 'batch', 'failed_dependency')
-  if job[1] then ttl = call_back(id, job[1], ttl) end
-  set_status(id, queue, status, 'ended_at', iso())
+-- Takes what its hash has of END_FIELDS, and more fields of it with their values. Scripts that use it see to what
+-- comes after the job with `settle`.
+local function finish(id, job, queue, status, registry, ttl, ...)
+  if job.delivery then ttl = call_back(id, job.delivery, ttl) end
+  set_status_of(job.owner, id, queue, status, 'ended_at', iso(), ...)
   redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
   redis.call('EXPIRE', key('job', id), ttl)
   redis.call('EXPIRE', key('results', id), ttl)
-  redis.call('EXPIRE', key('log', id), ttl)
+  if job.log_size then redis.call('EXPIRE', key('log', id), ttl) end
   redis.call('PUBLISH', key('ended', id), status)
   if redis.call('EXISTS', dependents_of(id)) == 1 then
     unsettle(id)
     if status == 'finished' then keep_finished(id, true) else redis.call('EXPIRE', dependents_of(id), ttl) end
   end
-  if job[2] then
-    let_go(id, read_ids(job[2]), status == 'canceled' and job[4])
+  if job.dependency_ids then
+    let_go(id, read_ids(job.dependency_ids), status == 'canceled' and job.failed_dependency)
     redis.call('EXPIRE', dependencies_for_rq(id), ttl)
   end
-  if job[3] then count_open(job[3], -1) end
+  if job.batch then count_open(job.batch, -1) end
 end

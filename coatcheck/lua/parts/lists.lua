@@ -8,8 +8,10 @@ local function ours(id) return #id == 36 and not string.find(id, '[^0-9a-z]') en
 local PLACES = {queued = 1, scheduled = 2, deferred = 3, started = 4, finished = 5, failed = 6, stopped = 7, canceled = 8}
 local WAITS = {queued = true, scheduled = true, deferred = true}
 
+local places = {}
 local function place(name, status)
-  return string.format('%.0f', tonumber(string.sub(redis.sha1hex(name), 1, 11), 16) * 16 + (PLACES[status] or 0))
+  places[name] = places[name] or tonumber(string.sub(redis.sha1hex(name), 1, 11), 16) * 16
+  return string.format('%.0f', places[name] + (PLACES[status] or 0))
 end
 
 -- Show a job in the lists, and count it among its owner's waiting jobs as long as it waits. These are sets, so

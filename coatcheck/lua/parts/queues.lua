@@ -1,9 +1,13 @@
 -- Needs: keys, calendar, lists
 
--- Write a job's status, and what else follows; show it as that.
-local function set_status(id, queue, status, ...)
+-- Write the status of an owner's job, and what else follows; show it as that.
+local function set_status_of(owner, id, queue, status, ...)
   redis.call('HSET', key('job', id), 'status', status, ...)
-  show_as(id, queue, status, redis.call('HGET', key('job', id), 'owner'))
+  show_as(id, queue, status, owner)
+end
+
+local function set_status(id, queue, status, ...)
+  set_status_of(redis.call('HGET', key('job', id), 'owner'), id, queue, status, ...)
 end
 
 -- A queue that holds jobs already is known already.

@@ -9,15 +9,13 @@ local function lose(id, worker)
   return lost, history
 end
 
--- Forget that a worker runs a job. Returns whether the execution still held its lease.
+-- Forget that a worker runs a job; its lease is its caller's to take.
 local function release(id, execution, queue, worker)
   local member = id .. ':' .. execution
-  local held = redis.call('ZREM', prefix .. ':leases', member)
   redis.call('ZREM', key('wip', queue), member)
   redis.call('DEL', key('execution', member))
   redis.pcall('ZREM', key('executions', id), execution)
   redis.call('SREM', key('worker', worker) .. ':executions', member)
-  return held == 1
 end
 
 -- Whether a job's hash is gone, as when somebody deleted it while it ran. Then nothing else of it stays.

@@ -7,29 +7,39 @@ local function show_state(worker, state)
   end
 end
 
--- What a worker needs to know of a job: names and values, those that there are.
-local function to_run(id)
-  local names = {'data', 'timeout', 'attempt', 'at_most_once', 'retries', 'retries_left', 'retry_intervals',
-    'enqueued_at', 'started_at', 'traceparent', 'tracestate', 'lost',
-    'origin', 'result_ttl', 'failure_ttl', 'owner', 'callback', 'signature', 'dependency_ids', 'allow_dependency_failures', 'parent'}
-  local values, found = redis.call('HMGET', key('job', id), unpack(names)), {}
-  for i, name in ipairs(names) do
-    if values[i] then
+-- What a worker needs to know of a job, as names and values. Takes all that its hash has.
+local function to_run(job)
+  local found = {}
+  for _, name in ipairs({'data', 'timeout', 'attempt', 'at_most_once', 'retries', 'retries_left', 'retry_intervals',
+    'enqueued_at', 'started_at', 'traceparent', 'tracestate', 'lost', 'origin', 'result_ttl', 'failure_ttl', 'owner',
+    'callback', 'signature', 'dependency_ids', 'allow_dependency_failures', 'parent'}) do
+    if job[name] then
       found[#found + 1] = name
-      found[#found + 1] = values[i]
+      found[#found + 1] = job[name]
     end
   end
   return found
 end
 
--- Begin a job that left its queue: from here on it has an execution and a lease. Returns what its worker needs.
-local function begin(id, queue, worker, execution, lease)
+-- What an earlier run left in a job's hash.
+local function forget_run(job_key, job)
+  local names = {}
+  for _, name in ipairs({'stop_requested', 'progress', 'error', 'taken_at', 'scheduled_for'}) do
+    if job[name] then names[#names + 1] = name end
+  end
+  if names[1] then redis.call('HDEL', job_key, unpack(names)) end
+end
+
+-- Begin a job that left its queue: from here on it has an execution and a lease. Takes all that its hash has; returns
+-- what its worker needs.
+local function begin(id, job, queue, worker, execution, lease)
   local member, job_key, time = id .. ':' .. execution, key('job', id), string.format('%.6f', now)
-  local times = redis.call('HMGET', job_key, 'enqueued_at', 'created_at')
-  redis.call('HDEL', job_key, 'stop_requested', 'progress', 'error', 'taken_at', 'scheduled_for')
-  set_status(id, queue, 'started', 'enqueued_at', times[1] or times[2] or iso(), 'started_at', iso(), 'ended_at', '',
-    'last_heartbeat', iso(), 'worker_name', worker, 'execution', execution)
-  add(job_key, 'attempt', 1)
+  job.enqueued_at = job.enqueued_at or job.created_at or iso()
+  job.started_at = iso()
+  job.attempt = string.format('%d', number_of(job.attempt, 0) + 1)
+  forget_run(job_key, job)
+  set_status_of(job.owner, id, queue, 'started', 'enqueued_at', job.enqueued_at, 'started_at', iso(), 'ended_at', '',
+    'last_heartbeat', iso(), 'worker_name', worker, 'execution', execution, 'attempt', job.attempt)
   redis.call('ZADD', prefix .. ':leases', string.format('%.6f', now + lease), member)
 
   -- For RQ's own readers. The registry's entry never expires by itself: RQ would fail the job from
@@ -39,5 +49,5 @@ local function begin(id, queue, worker, execution, lease)
   redis.call('HSET', key('execution', member), 'id', execution, 'job_id', id, 'worker_name', worker,
     'created_at', time, 'last_heartbeat', time)
   redis.call('SADD', key('worker', worker) .. ':executions', member)
-  return to_run(id)
+  return to_run(job)
 end

@@ -27,6 +27,19 @@ local function job_fields(id, ...)
   return found
 end
 
+-- whose names go with their values here, all of them where none is named,
+local function job_named(id, ...)
+  local names = {...}
+  local found = names[1] and job_fields(id, ...) or redis.pcall('HGETALL', key('job', id))
+  local job = {}
+  if names[1] then
+    for i, name in ipairs(names) do job[name] = found[i] or nil end
+  elseif not found.err then
+    for i = 1, #found, 2 do job[found[i]] = found[i + 1] end
+  end
+  return job
+end
+
 -- what can't be counted on is counted anew,
 local function add(name, field, by)
   local sum = redis.pcall('HINCRBY', name, field, by)

@@ -259,7 +259,7 @@ function text(schema, place, id) {
     focusable: element,
     value() {
       if (element.value !== "") return element.value;
-      return place.optional ? undefined : "";
+      return place.optional || schema.minLength ? undefined : "";
     },
   };
 }
