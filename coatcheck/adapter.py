@@ -190,7 +190,7 @@ class QueueAdapter:
         return self._answered(job_id, access, answer)
 
     def batch(self, batch_id: str, access: Access = EVERYTHING) -> Batch:
-        """The jobs that were submitted together, in one round trip.
+        """The jobs that were submitted together: up to 1,000 in one round trip.
 
         Takes what the caller may deal with. Raises UnknownBatchError: also when the batch is another owner's;
         ForbiddenError: one of its tasks is none of the caller's.
@@ -205,14 +205,10 @@ class QueueAdapter:
 
         Raises UnknownBatchError, ForbiddenError as ``batch``; ConflictError: all of them are over.
         """
-        from coatcheck.batches import cancel_jobs
+        from coatcheck.batches import cancel_batch
 
-        batch = self.batch(batch_id, access)
-        jobs = [job for job in batch.jobs if not job.ended]
-        if not jobs:
-            raise ConflictError(f"The batch is {batch.status} already: there is nothing to stop.")
         with reaching_redis():
-            cancel_jobs(self._scripts, self._keys, jobs, access, _token())
+            cancel_batch(self._scripts, self._keys, batch_id, access, _token())
         return self.batch(batch_id, access)
 
     def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:

@@ -38,6 +38,7 @@ SUMMARY_FIELDS = (
     "status",
     "origin",
     "description",
+    "owner",
     "created_at",
     "enqueued_at",
     "scheduled_for",
@@ -49,14 +50,13 @@ SUMMARY_FIELDS = (
     "progress",
     "error",
     "stop_requested",
-    "owner",
     "dependency_ids",
     "allow_dependency_failures",
     "failed_dependency",
     "batch",
     "parent",
 )
-"""The fields of a job's hash that a list shows: all that stay small. The first three ``list.lua`` knows."""
+"""The fields of a job's hash that a list shows: all that stay small. The first four the scripts know."""
 
 SHOWN_FIELDS = (
     b"data",
@@ -321,6 +321,15 @@ def decode_summary(job_id: str, values: list[bytes | None]) -> Job:
     return _job(job_id, fields, {}, task, {})
 
 
+def decode_progress(text: bytes) -> Progress:
+    """How far a job is, from that field of its hash. Raises MalformedJobError."""
+    try:
+        fraction, message = _loads(text)
+        return Progress(float(fraction), str(message))
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise MalformedJobError("the job's hash is damaged: its progress is none") from error
+
+
 def encode_result(text: str | None) -> str:
     """A result's JSON as RQ keeps it in the stream of results: null as nothing."""
     if text is None or text == "null":
@@ -423,10 +432,7 @@ def _due(fields: Mapping[bytes, bytes]) -> datetime | None:
 
 def _progress(fields: Mapping[bytes, bytes]) -> Progress | None:
     text = fields.get(b"progress")
-    if not text:
-        return None
-    fraction, message = _loads(text)
-    return Progress(float(fraction), str(message))
+    return decode_progress(text) if text else None
 
 
 def decode_result(record: Mapping[bytes, bytes]) -> Any:
