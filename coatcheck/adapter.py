@@ -20,7 +20,7 @@ import redis
 
 from coatcheck import logs
 from coatcheck.callbacks import delivery_of
-from coatcheck.codec import MalformedJobError, decode_shown, dumps, encode_delivery, encode_submission
+from coatcheck.codec import MalformedJobError, decode_shown, dumps, encode_delivery, packed
 from coatcheck.connection import as_text, reaching_redis
 from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import (
@@ -190,7 +190,7 @@ class QueueAdapter:
         return self._answered(job_id, access, answer)
 
     def batch(self, batch_id: str, access: Access = EVERYTHING) -> Batch:
-        """The jobs that were submitted together, in one round trip.
+        """The jobs that were submitted together: up to 1,000 in one round trip.
 
         Takes what the caller may deal with. Raises UnknownBatchError: also when the batch is another owner's;
         ForbiddenError: one of its tasks is none of the caller's.
@@ -205,14 +205,10 @@ class QueueAdapter:
 
         Raises UnknownBatchError, ForbiddenError as ``batch``; ConflictError: all of them are over.
         """
-        from coatcheck.batches import cancel_jobs
+        from coatcheck.batches import cancel_batch
 
-        batch = self.batch(batch_id, access)
-        jobs = [job for job in batch.jobs if not job.ended]
-        if not jobs:
-            raise ConflictError(f"The batch is {batch.status} already: there is nothing to stop.")
         with reaching_redis():
-            cancel_jobs(self._scripts, self._keys, jobs, access, _token())
+            cancel_batch(self._scripts, self._keys, batch_id, access, _token())
         return self.batch(batch_id, access)
 
     def deliveries(self, job_id: str, access: Access = EVERYTHING) -> Deliveries:
@@ -350,13 +346,6 @@ def signatures_of(settings: Settings) -> Signatures | None:
     from coatcheck.signing import Signatures  # a cold start without keys does without it
 
     return Signatures.of(settings)
-
-
-def packed(submission: Submission, failure_ttl: int, signatures: Signatures | None) -> tuple[str, bytes]:
-    """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
-    fields, data = encode_submission(submission, failure_ttl, signatures)
-    due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
-    return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 
 
 @lru_cache(maxsize=1000)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.job import (
@@ -38,6 +39,7 @@ SUMMARY_FIELDS = (
     "status",
     "origin",
     "description",
+    "owner",
     "created_at",
     "enqueued_at",
     "scheduled_for",
@@ -49,14 +51,13 @@ SUMMARY_FIELDS = (
     "progress",
     "error",
     "stop_requested",
-    "owner",
     "dependency_ids",
     "allow_dependency_failures",
     "failed_dependency",
     "batch",
     "parent",
 )
-"""The fields of a job's hash that a list shows: all that stay small. The first three ``list.lua`` knows."""
+"""The fields of a job's hash that a list shows: all that stay small. The first four the scripts know."""
 
 SHOWN_FIELDS = (
     b"data",
@@ -199,6 +200,13 @@ def encode_submission(
     return fields, data
 
 
+def packed(submission: Submission, failure_ttl: int, signatures: Signatures | None) -> tuple[str, bytes]:
+    """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
+    fields, data = encode_submission(submission, failure_ttl, signatures)
+    due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
+    return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
+
+
 def encode_delivery(
     delivery: Submission, failure_ttl: int, signatures: Signatures | None = None
 ) -> dict[str, str]:
@@ -321,6 +329,15 @@ def decode_summary(job_id: str, values: list[bytes | None]) -> Job:
     return _job(job_id, fields, {}, task, {})
 
 
+def decode_progress(text: bytes) -> Progress:
+    """How far a job is, from that field of its hash. Raises MalformedJobError."""
+    try:
+        fraction, message = _loads(text)
+        return Progress(float(fraction), str(message))
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise MalformedJobError("the job's hash is damaged: its progress is none") from error
+
+
 def encode_result(text: str | None) -> str:
     """A result's JSON as RQ keeps it in the stream of results: null as nothing."""
     if text is None or text == "null":
@@ -423,10 +440,7 @@ def _due(fields: Mapping[bytes, bytes]) -> datetime | None:
 
 def _progress(fields: Mapping[bytes, bytes]) -> Progress | None:
     text = fields.get(b"progress")
-    if not text:
-        return None
-    fraction, message = _loads(text)
-    return Progress(float(fraction), str(message))
+    return decode_progress(text) if text else None
 
 
 def decode_result(record: Mapping[bytes, bytes]) -> Any:
@@ -457,4 +471,6 @@ def _error(fields: Mapping[bytes, bytes], record: Mapping[bytes, bytes]) -> JobE
         raise MalformedJobError("its error is not an object")
     packed = record.get(b"exc_string")
     traceback = _inflate(base64.b64decode(packed)).decode() if packed else None
-    return JobError(str(known.get("type", "Error")), str(known.get("message", "")), traceback)
+    kind, message = str(known.get("type", "Error")), str(known.get("message", ""))
+    # RQ's tools get a text in any case: what says nothing more is none.
+    return JobError(kind, message, None if traceback == f"{kind}: {message}" else traceback)

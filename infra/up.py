@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shlex
 import sys
 import time
 from argparse import Namespace
@@ -42,10 +43,11 @@ def run(arguments: Namespace) -> int:
 
     Raises CoatcheckError when something can't be started; what was started has ended then.
     """
-    log = MergedLog(sys.stderr)
+    as_json = os.environ.get("LOG_FORMAT") == "json"
+    log = MergedLog(sys.stderr, as_json)
     handler = log.handler("api")
     logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(message)s")
-    if os.environ.get("LOG_FORMAT") == "json":
+    if as_json:
         # The app writes a line for each request then, which knows more than the server's.
         handler.setFormatter(JSONFormatter())
         logging.getLogger("coatcheck.api").setLevel(logging.WARNING)
@@ -119,7 +121,8 @@ def _files(data: Path) -> str:
 
 def _who_may_call(settings: Settings, arguments: Namespace) -> str:
     if settings.auth == "tokens":
-        return "authentication is on; to make a token: coatcheck token create NAME --target local"
+        place = "" if arguments.data == Path(".coatcheck") else f" --data {shlex.quote(str(arguments.data))}"
+        return f"authentication is on; to make a token: coatcheck token create NAME --target local{place}"
     reached = "" if arguments.host in LOOPBACK else f", listening on {arguments.host}"
     return (
         f"authentication is off{reached}: whoever reaches this machine can submit jobs"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Never, TypeAlias, TypeVar
 
 from coatcheck.client.orders import Named, Order, Span
 from coatcheck.client.ticket import AsyncTicket, Ticket
@@ -59,8 +59,11 @@ class AnyTask(TaskHandle, Generic[Submitted]):
     def __getattr__(self, name: str) -> AnyTask[Submitted]:
         return AnyTask(self._submit, Order(f"{self._order.task}.{_public(name)}"))
 
-    def __call__(self, /, **arguments: Any) -> Submitted:
-        """Submit a job of this task."""
+    def __call__(self, /, *positional: Never, **arguments: Any) -> Submitted:
+        """Submit a job of this task. Raises TypeError: the arguments of a job have names."""
+        if positional:
+            name = self._order.task
+            raise TypeError(f"{name} takes its arguments by name: {name}(argument=...)")
         submitted: Submitted = self._submit(self.as_order(**arguments), self._key)
         return submitted
 

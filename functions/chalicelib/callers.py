@@ -7,6 +7,7 @@ tokens are, and it looks for itself, by the same code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -26,6 +27,8 @@ REALM = 'Bearer realm="coatcheck"'
 SIGNATURE = "AWS4-HMAC-SHA256"
 NO_TOKEN = "This needs a token: send it as 'Authorization: Bearer cc_...'."  # noqa: S105
 WRONG_TOKEN = "The token is malformed or unknown, has been revoked or has expired."  # noqa: S105
+SESSION = re.compile(r"(arn:[a-z-]+:sts::[0-9]{12}:assumed-role/[^/]+)/.*", re.DOTALL)
+"""The ARN of a role's session, after that of the role: a container that is started anew has another one."""
 CACHE_SECONDS = 30
 """How long API Gateway may go by an answer of ``authorize``."""
 
@@ -47,6 +50,12 @@ class Caller:
     def owner(self) -> str | None:
         """Whose a job is that they submit; None: nobody's."""
         return self.name or None
+
+    @property
+    def lasting_name(self) -> str:
+        """The name without what changes when a role is taken on again."""
+        match = SESSION.fullmatch(self.name)
+        return match[1] if match else self.name
 
     @property
     def access(self) -> Access:

@@ -14,8 +14,6 @@ from coatcheck.scopes import Scope
 if TYPE_CHECKING:
     from coatcheck.batches import Batch
 
-MAX_SHOWN = 1000
-"""Most jobs that a batch's document shows."""
 MAX_MESSAGE = 500
 """Most characters of an error's message in a list: with all of them a thousand jobs that failed would be more
 than the 6 MB that Lambda answers."""
@@ -63,7 +61,7 @@ def batch_document(batch: Batch, request: Request) -> dict[str, Any]:
         "counts": batch.counts,
         "total": batch.total,
         "progress": batch.progress,
-        "jobs": [job_summary(job, request) for job in batch.jobs[:MAX_SHOWN]],
+        "jobs": [job_summary(job, request) for job in batch.jobs],
         "links": {
             "self": request.link("batches", batch.id),
             "jobs": f"{request.link('jobs')}?batch={batch.id}",

@@ -115,7 +115,8 @@ def idempotency_key(request: Request) -> str | None:
         raise InvalidRequestError(
             f"The Idempotency-Key {detail}.", errors=[FieldError("Idempotency-Key", detail)]
         )
-    return f"{request.caller.name}\n{key}" if request.caller.name else key
+    name = request.caller.lasting_name
+    return f"{name}\n{key}" if name else key
 
 
 def seconds(value: Any) -> float:

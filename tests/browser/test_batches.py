@@ -135,6 +135,18 @@ def test_a_batch_is_canceled_and_all_of_it_retried(desk: Desk) -> None:
     expect(desk.page.get_by_role("button", name="Retry all failed")).to_be_hidden()
 
 
+def test_a_canceled_batch_is_retried_from_the_list_in_the_order_of_dependencies(desk: Desk) -> None:
+    batch, jobs = submit(desk, entry("a", delay="1h"), entry("c", "b"), entry("b", "a"))
+    desk.page.request.delete(f"{desk.url}batches/{batch}")
+    desk.page.goto(f"{desk.url}#/jobs?batch={batch}")
+    expect(desk.rows).to_have_count(len(jobs))
+    desk.page.get_by_label("Select all on this page").check()
+    desk.page.get_by_role("button", name="Retry", exact=True).click()
+    expect(desk.page.locator(".bulk-note")).to_have_text("3 retried.")
+    for row in range(len(jobs)):
+        expect(desk.rows.nth(row)).to_contain_text("finished", timeout=JOB_END)
+
+
 def test_jobs_that_nothing_ties_together_are_tiles(desk: Desk) -> None:
     batch, (a, b, c) = submit(desk, entry("a"), entry("b"), entry("c"))
     desk.page.goto(f"{desk.url}#/batches/{batch}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,12 @@ def test_arguments_may_be_what_json_has_no_type_for(on: Both) -> None:
         )
     )
     assert on.do(ticket.result(timeout=WAIT))["leaves"] == "2027-05-01"
+
+
+def test_a_positional_argument_is_told_that_it_needs_a_name(on: Both) -> None:
+    count: Any = on.client.tasks.examples.count_slowly
+    with pytest.raises(TypeError, match=r"takes its arguments by name: examples\.count_slowly\("):
+        count(3)
 
 
 def test_a_failure_is_an_error_with_the_workers_traceback(on: Both) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from coatcheck import batches
 from coatcheck.adapter import QueueAdapter
 from coatcheck.batches import CANCEL_AT_ONCE, Batch, cancel_jobs
 from coatcheck.doctor import examine
@@ -59,6 +60,74 @@ def test_it_follows_its_jobs(adapter: QueueAdapter, worker: WorkerByHand) -> Non
     ]
     assert [each.status.value for each in seen] == [*["running"] * 4, "finished"]
     assert [each.progress for each in seen] == [0, 0, 0.5, 0.5, 1]
+
+
+@pytest.fixture
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three jobs a batch tells one by one, and counts four more at a time."""
+    monkeypatch.setattr(batches, "SHOWN", 3)
+    monkeypatch.setattr(batches, "COUNT_AT_ONCE", 4)
+
+
+@pytest.mark.usefixtures("in_pieces")
+@pytest.mark.parametrize("access", [Access(), Access("ann", ("odd.*",))])
+def test_of_a_large_one_the_first_jobs_are_told_and_the_others_counted_in_pieces(
+    access: Access,
+    adapter: QueueAdapter,
+    client: redis.Redis,
+    keys: Keys,
+    worker: WorkerByHand,
+    sent: list[bytes],
+) -> None:
+    batch, jobs = submitted(adapter, 12, owner="ann")
+    for outcome in ("finished", "failed", "finished", "finished", "failed"):
+        worker.run(outcome)
+    half, odd, unknown = (worker.begin()[0] for _ in range(3))
+    client.hset(keys.job(half), "progress", '[0.5, "half of it"]')
+    client.hset(keys.job(odd), "progress", "much")
+    client.hset(keys.job(unknown), "status", "new")
+    client.delete(keys.job(jobs[-1].id))
+    adapter.batch(batch)
+    sent.clear()
+    found = adapter.batch(batch, access)
+    assert len(sent) == 1 + 3, "three, and then four, four and one"
+    assert [job.id for job in found.jobs] == [job.id for job in jobs[:3]]
+    assert (found.total, found.status.value) == (12, "running")
+    assert found.counts == {"queued": 3, "started": 2, "finished": 3, "failed": 2}
+    assert found.progress == round((12 - 3 - 2 + 0.5) / 12, 4)
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_what_became_of_a_large_one_follows_from_all_of_its_jobs(
+    adapter: QueueAdapter, worker: WorkerByHand
+) -> None:
+    batch, _ = submitted(adapter, 9)
+    for _ in range(8):
+        worker.run()
+    assert adapter.batch(batch).status == "running"
+    worker.run("failed")
+    assert adapter.batch(batch).status == "failed"
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_one_job_of_another_task_or_owner_counts_wherever_it_is(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys
+) -> None:
+    batch, jobs = submitted(adapter, 9, owner="ann")
+    client.hset(keys.job(jobs[8].id), "owner", "bob")
+    assert adapter.batch(batch, Access("ann")).counts == {"queued": 8}
+    client.hset(keys.job(jobs[7].id), "description", "other.task")
+    for ask in (adapter.batch, adapter.cancel_batch):
+        with pytest.raises(ForbiddenError, match=r"other\.task"):
+            ask(batch, Access("ann", ("odd.*",)))
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_a_large_one_is_canceled_to_the_last(adapter: QueueAdapter) -> None:
+    batch, jobs = submitted(adapter, 9)
+    assert adapter.cancel_batch(batch).counts == {"canceled": len(jobs)}
+    with pytest.raises(ConflictError, match="failed already"):
+        adapter.cancel_batch(batch)
 
 
 def job(status: JobStatus, fraction: float | None = None) -> Job:
@@ -176,21 +245,77 @@ def test_jobs_of_others_stay_where_they_are(
     assert {adapter.get(job.id).status for job in jobs} == {JobStatus.QUEUED}
 
 
+@pytest.mark.parametrize("step", [1, -1], ids=["in their order", "the last first"])
 @pytest.mark.parametrize("if_failed", ["cancel", "run"])
-def test_its_jobs_that_come_after_each_other_are_canceled_in_their_order(
-    if_failed: str, adapter: QueueAdapter, client: redis.Redis, keys: Keys, settings: Settings
+@pytest.mark.parametrize(("count", "most"), [(3, 1), (2 * CANCEL_AT_ONCE, 1), (60, 50)])
+def test_each_of_its_jobs_is_canceled_by_the_client_whatever_comes_after_what(
+    step: int,
+    if_failed: str,
+    count: int,
+    most: int,
+    adapter: QueueAdapter,
+    client: redis.Redis,
+    keys: Keys,
+    settings: Settings,
+) -> None:
+    jobs = orders(count)
+    for number in range(1, count):
+        after = tuple(before.id for before in jobs[max(0, number - most) : number])
+        jobs[number] = replace(jobs[number], after=after, if_failed=if_failed)
+    batch = new_job_id()
+    adapter.submit(jobs[::step], batch=batch)
+    found = adapter.cancel_batch(batch)
+    assert found.counts == {"canceled": count}
+    assert {job.error for job in found.jobs} == {None}
+    assert [job.id for job in found.jobs if job.enqueued_at] == [jobs[0].id], "the others were never set free"
+    assert not client.exists(keys.queue("default"), keys.unsettled)
+    adapter.retry(jobs[0].id)
+    assert adapter.batch(batch).counts == {"queued": 1, "canceled": count - 1}
+    adapter.retry(jobs[1].id)
+    assert adapter.get(jobs[1].id).status is JobStatus.DEFERRED
+    assert examine(client, settings, pause=0, healing=0) == []
+
+
+def test_what_comes_after_a_job_that_runs_is_canceled_by_the_client_too(
+    adapter: QueueAdapter, worker: WorkerByHand
+) -> None:
+    first, second = orders(2)
+    batch = new_job_id()
+    adapter.submit([first, replace(second, after=(first.id,))], batch=batch)
+    job_id, execution = worker.begin()
+    assert adapter.cancel_batch(batch).counts == {"started": 1, "canceled": 1}
+    worker.end(job_id, execution, "stopped")
+    adapter.retry(first.id)
+    assert adapter.batch(batch).counts == {"queued": 1, "canceled": 1}
+
+
+def test_jobs_that_come_after_many_are_canceled_fewer_at_a_time(
+    adapter: QueueAdapter, monkeypatch: pytest.MonkeyPatch, sent: list[bytes]
+) -> None:
+    warm_up, _ = submitted(adapter, 1)
+    adapter.cancel_batch(warm_up)
+    monkeypatch.setattr(batches, "LETS_GO_AT_ONCE", 7)
+    jobs = orders(9)
+    ids = tuple(each.id for each in jobs)
+    jobs += [replace(each, after=ids[:3]) for each in orders(5)] + [replace(orders(1)[0], after=ids)]
+    batch = new_job_id()
+    adapter.submit(jobs, batch=batch)
+    sent.clear()
+    assert adapter.cancel_batch(batch).counts == {"canceled": 15}
+    assert len(sent) == 1 + 4 + 1, "that after nine; two and two after three each; and the rest"
+
+
+def test_planted_jobs_that_wait_for_each_other_are_canceled(
+    adapter: QueueAdapter, client: redis.Redis, keys: Keys
 ) -> None:
     first, second, third = orders(3)
-    second = replace(second, after=(first.id,), if_failed=if_failed)
-    third = replace(third, after=(second.id,))
     batch = new_job_id()
-    adapter.submit([first, second, third], batch=batch)
+    adapter.submit(
+        [first, replace(second, after=(first.id,)), replace(third, after=(first.id,))], batch=batch
+    )
+    for one, other in ((second, third), (third, second)):
+        client.hset(keys.job(one.id), "dependency_ids", f'["{other.id}"]')
     assert adapter.cancel_batch(batch).counts == {"canceled": 3}
-    assert not client.exists(keys.queue("default"))
-    adapter.retry(first.id)
-    back = adapter.batch(batch).counts
-    assert back == ({"queued": 1, "deferred": 2} if if_failed == "cancel" else {"queued": 1, "canceled": 2})
-    assert examine(client, settings, pause=0, healing=0) == []
 
 
 def test_there_is_nothing_to_cancel_twice(adapter: QueueAdapter) -> None:

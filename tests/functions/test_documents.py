@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.documents import MAX_MESSAGE, MAX_SHOWN, batch_document, job_document, job_summary
+from chalicelib.documents import MAX_MESSAGE, batch_document, job_document, job_summary
 from chalicelib.requests import Request
 from chalicelib.responses import to_json
-from coatcheck.batches import Batch
+from coatcheck.batches import SHOWN, Batch
 from coatcheck.job import Job, JobError, JobStatus, Progress, new_job_id
 from tests.functions.client import Api
 from worker_image.runner import MAX_MESSAGE as KEPT
@@ -51,7 +51,7 @@ def test_a_list_shows_how_a_long_message_begins_and_the_job_all_of_it() -> None:
 
 @pytest.mark.usefixtures("context")
 def test_a_batch_all_of_whose_jobs_failed_fits_into_an_answer_of_lambda() -> None:
-    batch = Batch(new_job_id(), None, NOW, MAX_SHOWN, (FAILED,) * MAX_SHOWN)
+    batch = Batch(new_job_id(), None, NOW, SHOWN, (FAILED,) * SHOWN)
     body = to_json(batch_document(batch, REQUEST))
     assert len(json.dumps({"body": body}).encode()) < LAMBDA
 

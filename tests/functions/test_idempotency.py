@@ -85,6 +85,23 @@ def test_two_callers_do_not_share_their_keys(api: Api, change: Callable[..., Non
     assert len(ids) == 2
 
 
+def test_a_role_keeps_its_keys_in_its_next_session(api: Api, change: Callable[..., None]) -> None:
+    change(auth="iam")
+    role = "arn:aws:sts::123456789012:assumed-role"
+    ids = {}
+    for arn in (
+        f"{role}/app/4f0c",
+        f"{role}/app/77aa",
+        f"{role}/other/4f0c",
+        "arn:aws:iam::123456789012:user/a",
+    ):
+        api.identity = {"userArn": arn}
+        job = api.post(TASK, {}, idempotency_key="k").json
+        ids[arn] = job["id"]
+    assert ids[f"{role}/app/4f0c"] == ids[f"{role}/app/77aa"]
+    assert len(set(ids.values())) == 3
+
+
 def test_a_cancel_that_comes_again_with_its_key_is_only_answered(api: Api) -> None:
     job = api.post(TASK, {}).json["links"]["self"]
 

@@ -264,7 +264,8 @@ def test_no_token_stands_in_the_log(product: Product, tokens: Tokens, admin: str
 
 def test_it_says_that_it_asks_and_how_a_token_is_made(product: Product) -> None:
     assert (
-        "authentication is on; to make a token: coatcheck token create NAME --target local" in product.log()
+        f"to make a token: coatcheck token create NAME --target local --data {product.data}\n"
+        in product.log()
     )
 
 

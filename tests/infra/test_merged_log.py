@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import re
@@ -36,6 +37,17 @@ def test_each_line_has_its_time_and_source() -> None:
     stream = io.StringIO()
     MergedLog(stream).write("api", "one\ntwo")
     assert re.fullmatch(r"\d\d:\d\d:\d\d api    one\n\d\d:\d\d:\d\d api    two\n", stream.getvalue())
+
+
+def test_with_json_every_line_is_one_document() -> None:
+    stream = io.StringIO()
+    log = MergedLog(stream, as_json=True)
+    log.write("worker", '{"message": "one"}')
+    log.write("up", "two\x9b")
+    one, two = map(json.loads, stream.getvalue().splitlines())
+    assert one == {"message": "one"}
+    assert (two["level"], two["logger"], two["message"]) == ("info", "coatcheck.up", "two\x9b")
+    assert "\x9b" not in stream.getvalue()
 
 
 def test_what_could_steer_a_terminal_is_shown_instead() -> None:

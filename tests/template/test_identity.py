@@ -141,6 +141,17 @@ def test_each_role_does_its_own_work_only(made: Stack, case: str) -> None:
     }
 
 
+def test_the_network_writes_its_log_and_nothing_else(made: Stack, case: str) -> None:
+    if not made.condition("MakeVpc"):
+        assert "NetworkLogRole" not in made
+        return
+    finding = {
+        (f"logs:{action}", ARN.format("logs", "log-group:/coatcheck/desk-1/network:*"))
+        for action in ("DescribeLogGroups", "DescribeLogStreams")
+    }
+    assert allowed(made, "NetworkLogRole") == log_writing("network") | finding
+
+
 def test_no_action_is_a_wildcard_and_each_wide_resource_is_known(made: Stack) -> None:
     for name in made.of("AWS::IAM::Role"):
         for action, resource in allowed(made, name):
@@ -168,6 +179,7 @@ def test_a_role_is_lent_to_one_service_of_this_account(made: Stack) -> None:
             "WorkerRole": "ecs-tasks.amazonaws.com",
             "WorkerExecutionRole": "ecs-tasks.amazonaws.com",
             "ApiGatewayLogRole": "apigateway.amazonaws.com",
+            "NetworkLogRole": "vpc-flow-logs.amazonaws.com",
         }.items()
     )
 
@@ -204,6 +216,7 @@ def test_logs_are_encrypted_and_end(case: str, stack: Callable[..., Stack]) -> N
     made = stack(case, Name="desk-1", LogDays=30)
     groups = made.of("AWS::Logs::LogGroup")
     expected = {"api", "access"} | ({"metrics", "redis", "worker"} if case in WITH_REDIS else set())
+    expected |= {"network"} if made.condition("MakeVpc") else set()
     assert {group["LogGroupName"] for group in groups.values()} == {
         f"/coatcheck/desk-1/{name}" for name in expected
     }

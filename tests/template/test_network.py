@@ -71,6 +71,18 @@ def test_containers_have_no_public_address(case: str, stack: Callable[..., Stack
     assert not any(subnet["MapPublicIpOnLaunch"] for subnet in made.of("AWS::EC2::Subnet").values())
 
 
+def test_what_the_network_refuses_is_logged(stack: Callable[..., Stack]) -> None:
+    made = stack("aws", Name="desk-1")
+    log = made["NetworkLog"]
+    assert (log["ResourceType"], log["ResourceId"], log["TrafficType"]) == ("VPC", "Vpc", "REJECT")
+    assert (log["LogDestinationType"], log["LogGroupName"]) == (
+        "cloud-watch-logs",
+        "/coatcheck/desk-1/network",
+    )
+    assert log["DeliverLogsPermissionArn"] == "NetworkLogRole.Arn"
+    assert "NetworkLog" not in stack("aws", **OWN_VPC)
+
+
 def test_with_endpoints_there_is_no_way_to_the_internet(stack: Callable[..., Stack]) -> None:
     made = stack("aws", Egress="endpoints")
     assert not made.types & {"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::Route"}

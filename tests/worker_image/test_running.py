@@ -105,6 +105,8 @@ def test_what_goes_wrong_fails_the_job_with_a_clear_error(
     assert job.status is JobStatus.FAILED
     assert job.error and job.error.type == kind
     assert message in job.error.message
+    # Only what comes of the task's own lines has a place there.
+    assert (job.error.traceback is not None) == (kind == "SystemExit")
 
 
 def test_the_horse_serves_many_jobs_and_is_replaced_after_its_share(

@@ -3,6 +3,7 @@
 import { ApiError, getJobs, retryJob, stopJob } from "./api.js";
 import { forEachJob, patiently } from "./bulk.js";
 import { h, setText } from "./dom.js";
+import { inOrder } from "./graph-layout.js";
 import { canRetry, canStop, mayChange, STATUSES, ticketNumber } from "./job.js";
 import { JobRows } from "./job-rows.js";
 import { PolledView } from "./polled-view.js";
@@ -24,7 +25,7 @@ export class JobsPage extends PolledView {
   #note = h("p", { class: "bulk-note", role: "status" });
   #all = h("input", { type: "checkbox", onchange: () => this.#selectAll() });
   #count = h("span", { class: "selected-count" });
-  #retry = this.#button("Retry", () => this.#run(this.#chosen(canRetry), retryJob, "retried"));
+  #retry = this.#button("Retry", () => this.#retryInOrder(this.#chosen(canRetry)));
   #stop = this.#button("Cancel or stop", () => this.#run(this.#chosen(canStop), stopJob, "told to end"));
   #everyFailed = this.#button("Retry all failed", () => this.#retryEveryFailed());
   #toolbar = h(
@@ -206,37 +207,48 @@ export class JobsPage extends PolledView {
   }
 
   /**
-   * The ids of the selected jobs that an action is for.
+   * The selected jobs that an action is for.
    * @param {(job: Job) => boolean} test
    */
   #chosen(test) {
-    return this.#rows.selected.filter(test).map((job) => job.id);
+    return this.#rows.selected.filter(test);
   }
 
   async #retryEveryFailed() {
-    const ids = [];
+    /** @type {Job[]} */
+    const failed = [];
     /** @type {string|null} */
     let cursor = null;
     do {
       const { data } = await patiently(() => getJobs({ ...this.#filters, cursor, limit: MOST }));
-      ids.push(...data.jobs.filter(canRetry).map((/** @type {Job} */ job) => job.id));
+      failed.push(...data.jobs.filter(canRetry));
       cursor = data.next;
-      setText(this.#note, `Looking for failed jobs: ${ids.length} so far…`);
+      setText(this.#note, `Looking for failed jobs: ${failed.length} so far…`);
     } while (cursor !== null);
     setText(this.#note, "");
-    if (confirm(`Retry ${ids.length} failed ${ids.length === 1 ? "job" : "jobs"}?`))
-      await this.#run(ids, retryJob, "retried");
+    if (confirm(`Retry ${failed.length} failed ${failed.length === 1 ? "job" : "jobs"}?`))
+      await this.#retryInOrder(failed);
   }
 
   /**
-   * @param {string[]} ids
+   * The oldest first, and each behind those that it comes after: before them it can't be retried.
+   * @param {Job[]} jobs
+   */
+  #retryInOrder(jobs) {
+    const atOnce = jobs.some((job) => job.after?.length) ? 1 : undefined;
+    return this.#run(inOrder([...jobs].reverse()), retryJob, "retried", atOnce);
+  }
+
+  /**
+   * @param {Job[]} jobs
    * @param {(id: string) => Promise<any>} call
    * @param {string} word what was done to them
+   * @param {number} [atOnce] calls under way at once
    */
-  async #run(ids, call, word) {
-    const tally = await forEachJob(ids, call, (ready) => {
-      setText(this.#note, `${ready} of ${ids.length}…`);
-    });
+  async #run(jobs, call, word, atOnce) {
+    const ids = jobs.map((job) => job.id);
+    const onProgress = (/** @type {number} */ ready) => setText(this.#note, `${ready} of ${ids.length}…`);
+    const tally = await forEachJob(ids, call, onProgress, atOnce);
     const parts = [`${tally.done} ${word}`];
     if (tally.moved) parts.push(`${tally.moved} had moved on meanwhile`);
     if (tally.refused) parts.push(`${tally.refused} refused: ${tally.error?.message}`);
