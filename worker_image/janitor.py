@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import redis
 
@@ -16,6 +17,7 @@ from coatcheck.listing import queue_names
 from coatcheck.recovery import BATCH, PATIENCE, sweep
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
+from worker_image.steps import Steps
 
 TRIM_SECONDS = 5.0
 """How often registries drop what has expired."""
@@ -29,36 +31,46 @@ PRUNE_BATCH = 500
 
 
 class Janitor:
-    """Takes a client of Redis, the settings and the names of the queues to care for."""
+    """Takes a client of Redis, the settings, the queues to care for, and what takes its steps."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, queues: Sequence[str]) -> None:
+    def __init__(
+        self, client: redis.Redis, settings: Settings, queues: Sequence[str], steps: Steps | None = None
+    ) -> None:
         self._redis = client
         self._keys = Keys(settings.prefix)
         self._scripts = Scripts(client, settings.prefix)
         self._adapter = QueueAdapter(client, settings)
         self._queues = tuple(queues)
+        self._steps = steps or Steps()
         self._lease = settings.worker_lease
         self._trimmed = 0.0
         self._cursors: dict[str, int] = {}
 
     def tick(self) -> list[tuple[str, str]]:
         """One round. Returns the jobs that had lost their worker, each with what became of it."""
+        swept = self._steps.take("looking for lost workers", self._sweep)
         for queue in self._queues:
-            keys = [
-                self._keys.registry("scheduled", queue),
-                self._keys.intermediate(queue),
-                self._keys.queue(queue),
-            ]
-            self._scripts.run("promote", keys, queue, PATIENCE, BATCH)
+            self._steps.take(f"what is due on {queue}", partial(self._promote, queue))
+        self._steps.take("jobs that come after others", self._settle)
+        self._steps.take("callbacks of jobs that came back", self._adapter.equip)
+        if time.monotonic() - self._trimmed >= TRIM_SECONDS:
+            self._steps.take("dropping what has expired", self._trim)
+            self._trimmed = time.monotonic()
+        return swept or []
+
+    def _sweep(self) -> list[tuple[str, str]]:
+        return sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)
+
+    def _promote(self, queue: str) -> None:
+        scheduled, intermediate = self._keys.registry("scheduled", queue), self._keys.intermediate(queue)
+        self._scripts.run(
+            "promote", [scheduled, intermediate, self._keys.queue(queue)], queue, PATIENCE, BATCH
+        )
+
+    def _settle(self) -> None:
         for _ in range(SETTLE_CALLS):
             if not self._scripts.run("settle", []):
                 break
-        self._adapter.equip()
-        swept = sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)
-        if time.monotonic() - self._trimmed >= TRIM_SECONDS:
-            self._trim()
-            self._trimmed = time.monotonic()
-        return swept
 
     def _trim(self) -> None:
         """Drop what expired from registries, the lists of jobs and those of workers."""

@@ -30,6 +30,7 @@ from worker_image.lifeline import BUSY, EX_CONFIG, VARIABLE, follow_parent
 from worker_image.logs import configure
 from worker_image.pool_metrics import open_metrics
 from worker_image.spool import Spool
+from worker_image.steps import Steps
 
 TICK = 1.0
 """Seconds between two rounds of the janitor."""
@@ -73,7 +74,8 @@ class Pool:
         count = max(settings.worker_processes or os.cpu_count() or 1, len(queues))
         self._slots = [Slot(queues[index % len(queues)]) for index in range(count)]
         client = connect(settings)
-        self._janitor = Janitor(client, settings, queues)
+        self._steps = Steps(lambda: self._metrics.event("redis_failures"))
+        self._janitor = Janitor(client, settings, queues, self._steps)
         self._ticker = Ticker(client, settings, catalog.tasks, signatures_of(settings))
         self._spool = Spool(settings)
         self._scripts = Scripts(client, settings.prefix)
@@ -200,8 +202,8 @@ class Pool:
 
     def _clean_up(self) -> None:
         try:
-            self._deliver_kept()
-            self._ticker.tick()
+            self._steps.take("ends that were kept in files", self._deliver_kept)
+            self._steps.take("periodic tasks", self._ticker.tick)
             for job_id, outcome in self._janitor.tick():
                 self._metrics.event("leases_lost")
                 log.warning(

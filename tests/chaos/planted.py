@@ -199,8 +199,8 @@ BUGS = (
         (
             Edit(
                 "worker_image/janitor.py",
-                "swept = sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)",
-                "swept: list[tuple[str, str]] = []",
+                "return sweep(self._scripts, self._keys.leases, self._keys.swept, self._lease)",
+                "return []",
             ),
         ),
     ),
