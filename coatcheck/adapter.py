@@ -20,7 +20,7 @@ import redis
 
 from coatcheck import logs
 from coatcheck.callbacks import delivery_of
-from coatcheck.codec import MalformedJobError, decode_shown, dumps, encode_delivery, encode_submission
+from coatcheck.codec import MalformedJobError, decode_shown, dumps, encode_delivery, packed
 from coatcheck.connection import as_text, reaching_redis
 from coatcheck.deliveries import Deliveries, read_deliveries
 from coatcheck.errors import (
@@ -346,13 +346,6 @@ def signatures_of(settings: Settings) -> Signatures | None:
     from coatcheck.signing import Signatures  # a cold start without keys does without it
 
     return Signatures.of(settings)
-
-
-def packed(submission: Submission, failure_ttl: int, signatures: Signatures | None) -> tuple[str, bytes]:
-    """What ``submit.lua`` takes of a job: two arguments, since redis-py takes its time for each."""
-    fields, data = encode_submission(submission, failure_ttl, signatures)
-    due = "" if submission.at is None else f"{submission.at.timestamp():.6f}"
-    return dumps([submission.id, submission.queue, due, *chain.from_iterable(fields.items())]), data
 
 
 @lru_cache(maxsize=1000)

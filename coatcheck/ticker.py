@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from coatcheck.adapter import packed
 from coatcheck.catalog import TaskSpec, submission_of
+from coatcheck.codec import packed
 from coatcheck.connection import as_text
 from coatcheck.job import tick_job_id
 from coatcheck.keys import Keys
