@@ -98,7 +98,8 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made requirements.txt pyproject.toml
-	@$(PIP) install --require-hashes --requirement requirements.txt >&2
+	@$(PIP) install --require-hashes --requirement requirements.txt >&2 || { \
+		echo "pip could not install requirements.txt: does it reach its index (pip config list)?" >&2; exit 1; }
 	@$(PIP) install --no-deps --no-build-isolation --editable . >&2
 	@touch $@
 

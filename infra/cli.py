@@ -27,6 +27,9 @@ The commands for AWS and LocalStack have some of their own: coatcheck deploy --h
 Settings come from the environment; the README lists them.
 """
 
+OURS = ("coatcheck", "functions", "chalicelib", "app", "infra", "worker_image")
+"""Packages that are never missing but by a fault of ours."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
@@ -136,6 +139,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"coatcheck: {told}", file=sys.stderr)
         for line in _details(error):
             print(f"  {line}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] in OURS:
+            raise
+        print(
+            f"coatcheck: '{parsed.command}' needs the package {error.name}, which is not installed here; "
+            "in a clone 'make up' installs all into .venv",
+            file=sys.stderr,
+        )
         return 2
     except BrokenPipeError:  # whoever read the output has seen enough, as with "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

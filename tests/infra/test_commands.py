@@ -21,6 +21,19 @@ from tests.support.polling import eventually
 from tests.support.processes import ROOT
 
 
+@pytest.mark.parametrize("command", ["doctor", "up", "worker"])
+def test_where_only_the_caller_is_installed_the_rest_says_what_it_lacks(command: str) -> None:
+    lacking = "import sys; sys.modules['redis'] = None; from infra.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", lacking, command], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"coatcheck: '{command}' needs the package redis, which is not installed here; "
+        "in a clone 'make up' installs all into .venv\n"
+    )
+
+
 def coatcheck(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "infra", *arguments],
