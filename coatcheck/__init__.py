@@ -2,17 +2,17 @@
 
 A task's author needs only these names::
 
-    from coatcheck import File, FileRules, progress, submit, task
+    from coatcheck import File, FileRules, job_id, progress, submit, task
 """
 
 from typing import TYPE_CHECKING, Any
 
-from coatcheck.task import progress, submit, task
+from coatcheck.task import job_id, progress, submit, task
 
 if TYPE_CHECKING:
     from coatcheck.file import File, FileRules
 
-__all__ = ["File", "FileRules", "progress", "submit", "task"]
+__all__ = ["File", "FileRules", "job_id", "progress", "submit", "task"]
 __version__ = "0.1.0.dev0"
 
 

@@ -1,4 +1,4 @@
-"""What a task's author uses: ``@task`` for options, ``progress`` to be watched, ``submit`` for more jobs."""
+"""What a task's author uses: ``@task`` for options; within it ``progress``, ``submit`` and ``job_id``."""
 
 from __future__ import annotations
 
@@ -203,3 +203,25 @@ def set_submitter(submitter: Callable[[Order], str] | None) -> None:
     """Where ``submit`` goes. Called by the worker, once for each of its processes."""
     global _submitter
     _submitter = submitter
+
+
+_identifier: Callable[[], str] | None = None
+
+
+def job_id() -> str:
+    """The id of the job that runs here: the same in each of its attempts.
+
+    May be called from any thread of the task's process; from those that an ``async def`` starts, where that
+    is ``asyncio.to_thread``.
+
+    Raises RuntimeError: no worker runs this.
+    """
+    if _identifier is None:
+        raise RuntimeError("job_id() works in a task that a worker runs, and nowhere else")
+    return _identifier()
+
+
+def set_identifier(identifier: Callable[[], str] | None) -> None:
+    """What ``job_id`` asks. Called by the worker, once for each of its processes or before each run."""
+    global _identifier
+    _identifier = identifier

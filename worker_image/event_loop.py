@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 from coatcheck.files.workspace import Workspace
-from coatcheck.task import Order, set_reporter, set_submitter
+from coatcheck.task import Order, set_identifier, set_reporter, set_submitter
 from worker_image import runner
 from worker_image.reporter import Reporter
 from worker_image.submitting import Submitter
@@ -28,9 +28,10 @@ LEFT_SECONDS = 1.0
 
 
 class _Run:
-    """A run in this loop: whom it tells, and what it has started here."""
+    """A run in this loop: its job's id, whom it tells, and what it has started here."""
 
-    def __init__(self, reporter: Reporter, submitter: Submitter) -> None:
+    def __init__(self, job_id: str, reporter: Reporter, submitter: Submitter) -> None:
+        self.job_id = job_id
         self.reporter = reporter
         self.submitter = submitter
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -77,6 +78,7 @@ def serve(work: Work, ready: Callable[[], None]) -> None:
     log_to_standard_error()
     set_reporter(_tell_progress)
     set_submitter(_submit)
+    set_identifier(_job_id)
     asyncio.run(_Loop(work).serve(ready))
 
 
@@ -93,12 +95,21 @@ def _tell_progress(fraction: float, message: str) -> None:
 
 
 def _submit(order: Order) -> str:
+    return _run_for("submit").submitter(order)
+
+
+def _job_id() -> str:
+    return _run_for("job_id").job_id
+
+
+def _run_for(name: str) -> _Run:
+    """The current run. Takes the name of what needs one. Raises RuntimeError."""
     run = _current.get()
     if run is None:
         raise RuntimeError(
-            "submit() was called by none of the tasks that run here, or by a thread of its own"
+            f"{name}() was called by none of the tasks that run here, or by a thread of its own"
         )
-    return run.submitter(order)
+    return run
 
 
 def _new_task(
@@ -149,7 +160,7 @@ class _Loop:
                     self._runs[told["cancel"]][1].cancel()
             else:
                 reporter = Reporter(self._work.channel, told["run"])
-                run = _Run(reporter, Submitter(self._work, told["job"], told["run"]))
+                run = _Run(told["job"], reporter, Submitter(self._work, told["job"], told["run"]))
                 task = asyncio.get_running_loop().create_task(self._run(run, told))
                 self._runs[told["run"]] = run, task
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from coatcheck.errors import CatalogError, SettingsError
 from coatcheck.settings import load
-from coatcheck.task import set_reporter, set_submitter
+from coatcheck.task import set_identifier, set_reporter, set_submitter
 from coatcheck.trace_context import open_tracing
 from worker_image import runner
 from worker_image.builtin import builtin_tasks
@@ -85,9 +85,7 @@ def _one_by_one(work: Work, ready: Callable[[], None]) -> None:
             job = json.loads(line)
             if "end" in job:
                 return
-            reporter = Reporter(work.channel, job["run"])
-            set_reporter(reporter.progress)
-            set_submitter(Submitter(work, job["job"], job["run"]))
+            reporter = _introduce(job, work)
             if work.tracing is None or job["span"] is None:
                 report = _run(job, work)
             else:
@@ -106,6 +104,15 @@ def _follow(lifeline: int) -> None:
     while os.read(lifeline, 1):
         pass
     end_process()
+
+
+def _introduce(job: dict[str, Any], work: Work) -> Reporter:
+    """Have what the task calls act for this job. Returns whom the run tells."""
+    reporter = Reporter(work.channel, job["run"])
+    set_reporter(reporter.progress)
+    set_submitter(Submitter(work, job["job"], job["run"]))
+    set_identifier(lambda: job["job"])
+    return reporter
 
 
 def _run(job: dict[str, Any], work: Work) -> dict[str, Any]:

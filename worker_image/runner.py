@@ -18,6 +18,7 @@ from coatcheck.errors import CoatcheckError, FileError
 from coatcheck.file import File, document_of
 from coatcheck.job import JobError
 from coatcheck.settings import load
+from coatcheck.task import set_identifier
 from worker_image.builtin import builtin_tasks
 from worker_image.discovery import Task, discover, wrong_fields
 
@@ -143,7 +144,14 @@ def _tasks(package: str) -> dict[str, Task]:
 
 def run(task: str, arguments: dict[str, Any]) -> Any:
     """The one function that jobs name: what a plain RQ worker calls to run a job of ours."""
+    from rq import get_current_job  # only here: a work-horse has no use for RQ
+
     settings = load()
-    value = call(_tasks(settings.tasks), task, arguments)
-    result_json(value, settings.max_result)
-    return jsonable(value)
+    job = get_current_job()
+    set_identifier(None if job is None else lambda: job.id)
+    try:
+        value = call(_tasks(settings.tasks), task, arguments)
+        result_json(value, settings.max_result)
+        return jsonable(value)
+    finally:
+        set_identifier(None)

@@ -1,4 +1,4 @@
-"""What a task's author uses: the decorator and progress."""
+"""What a task's author uses: the decorator, progress and the job's id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import coatcheck
 from coatcheck.errors import CatalogError
-from coatcheck.task import MAX_RETRIES, TaskOptions, options_of, progress, set_reporter, task
+from coatcheck.task import MAX_RETRIES, TaskOptions, job_id, options_of, progress, set_reporter, submit, task
 
 
 def plain() -> int:
@@ -25,8 +25,9 @@ def fresh() -> Any:
     return function
 
 
-def test_an_author_needs_only_the_packages_two_names() -> None:
+def test_an_author_needs_only_the_packages_own_names() -> None:
     assert (coatcheck.task, coatcheck.progress) == (task, progress)
+    assert (coatcheck.submit, coatcheck.job_id) == (submit, job_id)
 
 
 def test_without_the_decorator_the_settings_decide_everything() -> None:
@@ -145,3 +146,11 @@ def test_outside_a_worker_progress_does_nothing(reported: list[tuple[float, str]
     set_reporter(None)
     progress(0.5, "nobody listens")
     assert reported == []
+
+
+# The job's id
+
+
+def test_outside_a_worker_there_is_no_job_to_name() -> None:
+    with pytest.raises(RuntimeError, match=r"job_id\(\) works in a task that a worker runs"):
+        job_id()
