@@ -24,7 +24,7 @@ exit status:
 
 The commands for AWS and LocalStack have some of their own: coatcheck deploy --help
 
-Settings come from the environment; the README lists them.
+Settings come from the environment; docs/settings.md lists them.
 """
 
 OURS = ("coatcheck", "functions", "chalicelib", "app", "infra", "worker_image")

@@ -1,4 +1,4 @@
-"""The documents tell what the code does: settings, commands and problems, no more and no less."""
+"""The documents tell what the code does: settings, commands, routes and problems, no more and no less."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from argparse import ArgumentParser, _SubParsersAction
 
 import pytest
 
+from chalicelib.openapi import PATHS
+from chalicelib.options import NAMES
 from coatcheck.client.transport import VARIABLES
 from coatcheck.errors import problem_classes
 from coatcheck.settings import SETTINGS, Setting
@@ -17,22 +19,48 @@ from tests.support.processes import ROOT
 from worker_image.discovery import catalog_of, discover
 
 README = (ROOT / "README.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+COMMAND = (ROOT / "docs" / "command.md").read_text()
+SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text()
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 SCALE = (ROOT / "docs" / "scale.md").read_text()
 OUTSIDE = {"MAX_TIME_TO_WAIT"}
 """Settings of the example tasks, which are no settings of Coatcheck's."""
+SETTING_ROW = r"\| `[A-Z_]+` \|"
+COMMAND_ROW = r"\| `coatcheck (\w+)"
+ROUTE_ROW = r"\| `(?:GET|POST|DELETE) /"
+
+
+def rows(page: str, start: str) -> list[str]:
+    """The rows of a page's tables that begin so."""
+    return [line for line in page.splitlines() if re.match(start, line)]
 
 
 def row(setting: Setting) -> str:
-    """A setting's row in the README."""
+    """A setting's row."""
     default = ",".join(setting.default) if isinstance(setting.default, tuple) else setting.default
     shown = "" if default in (None, "", False) else f"`{default}`"
     return f"| `{setting.variable}` | {shown} | {setting.help} |"
 
 
 def test_the_table_of_settings_is_the_codes() -> None:
-    rows = [line for line in README.splitlines() if re.match(r"\| `[A-Z_]+` \|", line)]
-    assert rows == [row(setting) for setting in SETTINGS]
+    assert sorted(rows(SETTINGS_PAGE, SETTING_ROW)) == sorted(row(setting) for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("start", "name", "page"),
+    [
+        (SETTING_ROW, "settings.md", SETTINGS_PAGE),
+        (COMMAND_ROW, "command.md", COMMAND),
+        (ROUTE_ROW, "api.md", API),
+    ],
+    ids=["settings", "commands", "routes"],
+)
+def test_the_readme_has_some_rows_of_each_table_word_for_word(start: str, name: str, page: str) -> None:
+    shown = rows(README, start)
+    assert shown
+    assert set(shown) <= set(rows(page, start))
+    assert f"(docs/{name})" in README
 
 
 def test_every_setting_that_a_document_names_exists() -> None:
@@ -44,8 +72,7 @@ def test_every_setting_that_a_document_names_exists() -> None:
 
 def test_the_clients_variables_are_documented() -> None:
     page = (ROOT / "docs" / "client.md").read_text()
-    rows = [line for line in page.splitlines() if re.match(r"\| `COATCHECK_[A-Z_]+` \|", line)]
-    assert rows == [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
+    assert rows(page, SETTING_ROW) == [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
 
 
 def commands() -> dict[str, ArgumentParser]:
@@ -76,8 +103,8 @@ def documents() -> str:
     return "\n".join(path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/**/*.md")))
 
 
-def test_every_command_is_in_the_readme_and_every_one_there_exists() -> None:
-    assert set(re.findall(r"^\| `coatcheck (\w+)", README, re.MULTILINE)) == set(commands())
+def test_every_command_is_in_the_tables_and_every_one_there_exists() -> None:
+    assert sorted(re.findall(f"^{COMMAND_ROW}", COMMAND, re.MULTILINE)) == sorted(commands())
 
 
 def test_every_command_that_a_document_names_exists() -> None:
@@ -100,12 +127,29 @@ def test_every_option_that_follows_a_command_in_a_document_exists() -> None:
             assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, command
 
 
+def test_the_tables_of_routes_are_the_apps() -> None:
+    expected = ["POST /tasks/{name}"]  # the description has one of these for each task
+    for path, operations in PATHS.items():
+        for method, operation in operations.items():
+            taken = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
+            query = "?" + "&".join(f"{name}=" for name in taken) if taken else ""
+            expected.append(f"{method.upper()} {path}{query}")
+    found = re.findall(r"`((?:GET|POST|DELETE) /[^`]*)`", "\n".join(rows(API, ROUTE_ROW)))
+    assert sorted(found) == sorted(expected)
+
+
+def test_every_option_of_a_submission_is_in_its_table() -> None:
+    table = API.partition("\n| option | means |\n")[2].partition("\n\n")[0]
+    first = [line.split("|")[1] for line in table.splitlines()[1:]]
+    assert sorted(re.findall(r"`(\w+)`", "".join(first))) == sorted(NAMES)
+
+
 def test_the_table_of_parameters_is_the_templates() -> None:
-    rows = []
+    expected = []
     for name, spec in load_extra()["Parameters"].items():
         default = f"`{spec['Default']}`" if str(spec["Default"]) else ""
-        rows.append(f"| `{name}` | {default} | {spec['Description']} |")
-    assert [line for line in DEPLOY.splitlines() if re.match(r"\| `[A-Z][A-Za-z]+` \|", line)] == rows
+        expected.append(f"| `{name}` | {default} | {spec['Description']} |")
+    assert rows(DEPLOY, r"\| `[A-Z][A-Za-z]+` \|") == expected
 
 
 def test_every_parameter_that_a_document_sets_is_allowed() -> None:
@@ -131,7 +175,7 @@ def test_every_alarm_has_its_runbook_and_every_runbook_its_alarm() -> None:
 
 
 def test_every_link_within_the_documents_leads_somewhere() -> None:
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")):
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")):
         for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
             if "://" in target:
                 continue
