@@ -142,7 +142,7 @@ def test_errors_stand_at_their_fields(desk: Desk) -> None:
     city = desk.page.get_by_role("group", name="Start").get_by_label("City")
     nights = desk.page.get_by_role("group", name="Further Stops").get_by_label("Nights").last
     travellers = desk.page.get_by_label("Travellers")
-    city.fill("")
+    city.fill("x" * 81)
     travellers.fill("12")
     nights.fill("99")
     desk.run_button.click()
@@ -169,10 +169,15 @@ def test_errors_stand_at_their_fields(desk: Desk) -> None:
 def test_what_is_no_value_is_not_even_sent(desk: Desk) -> None:
     desk.open()
     fill_trip(desk)
-    desk.page.get_by_label("Travellers").fill("")
+    city = desk.page.get_by_role("group", name="Start").get_by_label("City")
+    travellers = desk.page.get_by_label("Travellers")
+    for field in (city, travellers):
+        field.fill("")
     before = len([url for url in desk.watch.requests if "/tasks/" in url])
     desk.run_button.click()
-    expect(desk.page.get_by_label("Travellers")).to_be_focused()
+    expect(city).to_be_focused()
+    for field in (city, travellers):
+        expect(field).to_have_attribute("aria-invalid", "true")
     expect(desk.alert).to_contain_text("needs a value")
     assert len([url for url in desk.watch.requests if "/tasks/" in url]) == before
 
