@@ -53,7 +53,7 @@ class Outbox:
             raise
         self._sent.append(time.monotonic())
 
-    def answered(self, readable: bool | None = None) -> bool:
+    def answered(self, readable: bool | None) -> bool:
         """Whether an answer is there. Takes whether its socket has something to read; None: it is asked.
 
         Raises RedisError: nothing is on its way any more.

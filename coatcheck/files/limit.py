@@ -12,8 +12,8 @@ from coatcheck.connection import reaching_redis
 from coatcheck.errors import TooMuchUploadedError
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
+from coatcheck.settings import DAY
 
-DAY = 24 * 3600
 MICROSECONDS = 1_000_000
 SMALLEST = 1_000_000
 """Bytes that a file counts for at least: what Redis knows of it takes room too."""

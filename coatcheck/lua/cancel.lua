@@ -59,7 +59,7 @@ local function cancel(id)
     return {'ended', status}
   end
   redis.call('HSET', name, 'cancel_token', token)
-  finish(id, job_named(id, unpack(END_FIELDS)), queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
+  finish(id, queue, 'canceled', 'canceled', ttl_of(job[4], 604800))
   if unsettled then
     settled = settled or settling()
     unsettled = settled.all()

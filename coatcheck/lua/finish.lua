@@ -4,8 +4,8 @@
 -- 'unknown' the progress to show), base64 of the traceback, the error as JSON, seconds until a retry,
 -- longest wait for a worker that has the task, progress ('' = unchanged), execution of the next job that this
 -- worker would run ('' = none), executions of those that it would run after what it runs by then, with commas
--- between them, and seconds of their leases, most bytes of a log; then for each piece of the log that is not confirmed its number,
--- text, and '1' if text before it was dropped.
+-- between them, and seconds of their leases, most bytes of a log; then for each piece of the log that is not
+-- confirmed its number, text, and '1' if text before it was dropped.
 -- Outcomes: 'finished', 'failed' (retried while retries are left), 'stopped', 'interrupted' (the worker
 -- stops: back to the head of the queue, no attempt used up), 'returned' (the same for a job that was begun
 -- ahead and whose task has not begun: no sign against it), 'suspect' (its process died with other runs in it,
@@ -119,11 +119,11 @@ local function conclude()
       record[#record + 1] = ARGV[7]
     end
     append(KEYS[3], 'MAXLEN', 10, '*', 'type', '1', unpack(record))
-    finish(id, job, queue, 'finished', 'finished', ttl_of(job.result_ttl, 86400),
+    finish_known(id, job, queue, 'finished', 'finished', ttl_of(job.result_ttl, 86400),
       'last_end', told('finished'))
   else
     append(KEYS[3], 'MAXLEN', 10, '*', 'type', '2', 'exc_string', ARGV[8], unpack(record))
-    finish(id, job, queue, outcome, 'failed', ttl_of(job.failure_ttl, 604800),
+    finish_known(id, job, queue, outcome, 'failed', ttl_of(job.failure_ttl, 604800),
       'last_end', told(outcome), 'error', err)
   end
   return outcome
@@ -157,5 +157,7 @@ if redis.call('EXISTS', prefix .. ':suspended') == 0 then
     if not begin_next(each, true, answer) then break end
   end
 end
-if #answer == 1 and redis.call('EXISTS', key('worker', worker) .. ':executions') == 0 then show_state(worker, 'idle') end
+if #answer == 1 and redis.call('EXISTS', key('worker', worker) .. ':executions') == 0 then
+  show_state(worker, 'idle')
+end
 return answer

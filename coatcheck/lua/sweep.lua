@@ -58,7 +58,7 @@ for _, member in ipairs(found) do
         redis.call('HSET', job_key, 'error', err)
         append(key('results', id), 'MAXLEN', 10, '*', 'type', '2', 'exc_string', text,
           'worker_name', default(job[4], ''))
-        finish(id, job_named(id, unpack(END_FIELDS)), queue, outcome, 'failed', ttl_of(job[6], 604800))
+        finish(id, queue, outcome, 'failed', ttl_of(job[6], 604800))
       end
       done[#done + 1] = id
       done[#done + 1] = outcome

@@ -13,7 +13,7 @@ from redis.connection import AbstractConnection
 
 from coatcheck.codec import encode_error, encode_result, encode_traceback
 from coatcheck.connection import as_text
-from coatcheck.job import JobError
+from coatcheck.job import JobError, new_job_id
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
@@ -106,6 +106,16 @@ class WorkerByHand:
         job_id, execution = self.begin(queue)
         self.end(job_id, execution, outcome, queue=queue, **how)
         return job_id
+
+
+def plant_batch(client: redis.Redis, keys: Keys, planted: Any) -> str:
+    """Puts a text or a hash where a batch is kept; returns the batch's id."""
+    batch = new_job_id()
+    if isinstance(planted, str):
+        client.set(keys.batch(batch), planted)
+    else:
+        client.hset(keys.batch(batch), mapping=planted)
+    return batch
 
 
 @pytest.fixture

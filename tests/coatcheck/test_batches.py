@@ -19,7 +19,7 @@ from coatcheck.keys import Keys
 from coatcheck.scopes import Access
 from coatcheck.scripts import Scripts
 from coatcheck.settings import Settings
-from tests.coatcheck.conftest import WorkerByHand
+from tests.coatcheck.conftest import WorkerByHand, plant_batch
 
 
 def orders(count: int, owner: str | None = None, task: str = "odd.add") -> list[Submission]:
@@ -178,11 +178,7 @@ def test_another_owner_s_is_as_if_there_were_none(adapter: QueueAdapter) -> None
 def test_what_is_no_batch_is_none(
     adapter: QueueAdapter, client: redis.Redis, keys: Keys, planted: Any
 ) -> None:
-    batch = new_job_id()
-    if isinstance(planted, str):
-        client.set(keys.batch(batch), planted)
-    else:
-        client.hset(keys.batch(batch), mapping=planted)
+    batch = plant_batch(client, keys, planted)
     with pytest.raises(UnknownBatchError):
         adapter.batch(batch)
 

@@ -17,7 +17,7 @@ from coatcheck.job import Job, JobStatus, Submission, new_job_id, utcnow
 from coatcheck.keys import Keys
 from coatcheck.scopes import EVERYTHING, Access
 from coatcheck.settings import Settings
-from tests.coatcheck.conftest import WorkerByHand
+from tests.coatcheck.conftest import WorkerByHand, plant_batch
 from tests.support.invariants import place
 from worker_image.janitor import Janitor
 
@@ -381,11 +381,7 @@ def test_what_a_page_of_a_batch_costs_redis_does_not_depend_on_its_size(
 def test_what_is_no_batch_has_no_jobs(
     planted: Any, adapter: QueueAdapter, client: redis.Redis, keys: Keys
 ) -> None:
-    batch = new_job_id()
-    if isinstance(planted, str):
-        client.set(keys.batch(batch), planted)
-    else:
-        client.hset(keys.batch(batch), mapping=planted)
+    batch = plant_batch(client, keys, planted)
     if isinstance(planted, str) or "jobs" not in planted:
         with pytest.raises(UnknownBatchError):
             adapter.list(batch=batch)

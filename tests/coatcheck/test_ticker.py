@@ -113,13 +113,18 @@ def test_a_tick_is_a_job_like_any_other(
     assert examine(client, settings, pause=0, healing=0) == []
 
 
-def test_a_tick_is_signed_where_jobs_are(
-    clock: Time, client: redis.Redis, keys: Keys, settings: Settings, tmp_path: Path
-) -> None:
+@pytest.fixture
+def signing(settings: Settings, tmp_path: Path) -> Settings:
+    """Settings by which jobs are signed, with keys in a file."""
     secret = tmp_path / "keys"
     secret.write_text("secret-" * 8)
     secret.chmod(0o600)
-    signing = replace(settings, signing_keys=str(secret))
+    return replace(settings, signing_keys=str(secret))
+
+
+def test_a_tick_is_signed_where_jobs_are(
+    clock: Time, client: redis.Redis, keys: Keys, signing: Settings
+) -> None:
     ticker = Ticker(client, signing, [spec()], signatures_of(signing))
     ticker.tick()
     clock.step(60)
@@ -134,13 +139,10 @@ def test_a_tick_is_signed_where_jobs_are(
 
 
 def test_the_adapter_ticks_with_the_keys_that_it_has(
-    clock: Time, client: redis.Redis, keys: Keys, settings: Settings, tmp_path: Path
+    clock: Time, client: redis.Redis, keys: Keys, signing: Settings
 ) -> None:
-    secret = tmp_path / "keys"
-    secret.write_text("secret-" * 8)
-    secret.chmod(0o600)
-    adapter = QueueAdapter(client, replace(settings, signing_keys=str(secret)))
-    secret.unlink()  # as where Secrets Manager is away: the keys that were read are good
+    adapter = QueueAdapter(client, signing)
+    Path(signing.signing_keys).unlink()  # as where Secrets Manager is away: the keys that were read are good
     adapter.tick([spec()])
     clock.step(60)
     adapter.tick([spec()])

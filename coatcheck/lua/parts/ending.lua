@@ -1,4 +1,4 @@
--- Needs: keys, clock, calendar, queues, batches, dependencies
+-- Needs: keys, clock, calendar, values, queues, batches, dependencies
 
 -- Tell the end of a job to its callback: the delivery that its hash carries becomes a job of its own, at the
 -- head of its queue. What is no delivery, or would replace another job, is dropped. Returns how long the job is
@@ -28,7 +28,7 @@ local END_FIELDS = {'owner', 'delivery', 'dependency_ids', 'batch', 'failed_depe
 -- End a job: its status, its registry, the time to live of what belongs to it, and a word to those who wait for it.
 -- Takes what its hash has of END_FIELDS, and more fields of it with their values. Scripts that use it see to what
 -- comes after the job with `settle`.
-local function finish(id, job, queue, status, registry, ttl, ...)
+local function finish_known(id, job, queue, status, registry, ttl, ...)
   if job.delivery then ttl = call_back(id, job.delivery, ttl) end
   set_status_of(job.owner, id, queue, status, 'ended_at', iso(), ...)
   redis.call('ZADD', key(registry, queue), string.format('%.6f', now + ttl), id)
@@ -46,3 +46,5 @@ local function finish(id, job, queue, status, registry, ttl, ...)
   end
   if job.batch then count_open(job.batch, -1) end
 end
+
+local function finish(id, ...) finish_known(id, job_named(id, unpack(END_FIELDS)), ...) end

@@ -98,7 +98,7 @@ local function settling()
       local message = 'the job ' .. other .. ', after which it was to run, ' .. how
       redis.call('HSET', key('job', id), 'failed_dependency', other,
         'error', cjson.encode({type = 'DependencyFailed', message = message}))
-      finish(id, job_named(id, unpack(END_FIELDS)), queue, 'canceled', 'canceled', ttl_of(job[6], 604800))
+      finish(id, queue, 'canceled', 'canceled', ttl_of(job[6], 604800))
     elseif may == 'on' then
       redis.call('ZREM', key('deferred', queue), id)
       -- What RQ's own workers run nobody takes from these sets when it has ended.

@@ -6,9 +6,10 @@ import pytest
 import redis
 
 from coatcheck.errors import TooMuchUploadedError
-from coatcheck.files.limit import DAY, MICROSECONDS, SMALLEST, UploadLimit
+from coatcheck.files.limit import MICROSECONDS, SMALLEST, UploadLimit
 from coatcheck.keys import Keys
 from coatcheck.scripts import Scripts
+from coatcheck.settings import DAY
 
 GB = 1_000_000_000
 PER_DAY = 100 * GB
